@@ -1,0 +1,157 @@
+"""Markdown tables of the stored results: ``python -m benchmarks.report`` writes RESULTS.md."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+from benchmarks.harness import RESULTS, SUBJECT
+
+Case = dict[str, Any]
+
+
+def number(value: float | None) -> str:
+    """At most four significant digits, without an exponent where that reads well."""
+    if value is None:
+        return "-"
+    if value != 0 and not 1e-4 <= abs(value) < 1e7:
+        return f"{value:.2e}"
+    return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.4g}"
+
+
+def table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """A Markdown table; its first column is left-aligned, the others right-aligned."""
+    lines = [
+        "| " + " | ".join(header) + " |",
+        "|" + "|".join(["---", *["---:"] * (len(header) - 1)]) + "|",
+    ]
+    lines += ["| " + " | ".join(cell.replace("|", "\\|") for cell in row) + " |" for row in rows]
+    return "\n".join(lines)
+
+
+def training_table(cases: Sequence[Case]) -> str:
+    """One table a network: microseconds a step of each side, ratios to pyae, and losses."""
+    blocks = []
+    for case in cases:
+        rows = []
+        for name, side in case["sides"].items():
+            ratio = case["ratios"].get(name, {})
+            rows.append(
+                [
+                    name,
+                    number(side["min_us"]),
+                    number(side["median_us"]),
+                    "1" if name == SUBJECT else number(ratio.get("min")),
+                    "1" if name == SUBJECT else number(ratio.get("median")),
+                    number(side["gflops"]),
+                    f"{side['final_loss']:.5g}" if "final_loss" in side else "-",
+                ]
+            )
+        header = ("side", "min µs", "median µs", "min ratio", "median ratio", "GFLOP/s", "loss")
+        text = [f"**{case['case']}** ({case['description']})", "", table(header, rows), ""]
+        text.append(
+            f"Loss before training {case['first_loss']:.5g}, "
+            f"after {case['epochs_trained']} epochs as in the table."
+        )
+        left_out = case["left_out"]
+        if left_out:
+            text.append("Left out: " + "; ".join(f"{k}: {v}" for k, v in left_out.items()) + ".")
+        blocks.append("\n".join(text))
+    return "\n\n".join(blocks)
+
+
+def kernels_table(cases: Sequence[Case]) -> str:
+    """One table a group: pyae and NumPy in microseconds a call, and their ratio."""
+    blocks = []
+    for group in dict.fromkeys(case["group"] for case in cases):
+        members = [case for case in cases if case["group"] == group]
+        with_gflops = any("gflop" in case for case in members)
+        header = ["case", "pyae min µs", "median µs", "numpy min µs", "median µs"]
+        header += ["min ratio", "median ratio"]
+        header += ["pyae GFLOP/s", "numpy GFLOP/s"] if with_gflops else []
+        header += ["difference"]
+        rows = []
+        for case in members:
+            row = [case["case"]]
+            sides = [case["sides"].get(name, {}) for name in (SUBJECT, "numpy")]
+            for side in sides:
+                row += [number(side.get("min_us")), number(side.get("median_us"))]
+            ratio = case["ratios"].get("numpy", {})
+            row += [number(ratio.get("min")), number(ratio.get("median"))]
+            row += [number(side.get("gflops")) for side in sides] if with_gflops else []
+            row += [number(case.get("difference"))]
+            rows.append(row)
+        blocks.append(f"### {group}\n\n{table(header, rows)}")
+        for case in members:
+            for name, reason in case["left_out"].items():
+                blocks.append(f"{case['case']}: {name} is left out: {reason}.")
+    return "\n\n".join(blocks)
+
+
+def conditions(record: dict[str, Any]) -> str:
+    """The machine and the versions of one run, in a few lines."""
+    machine = record["machine"]
+    own = record["pyae"]
+    pyae = own.get("unavailable") or (
+        f"{own.get('version')}, instruction-set level {own.get('level')}, "
+        f"OpenMP {own.get('openmp')}, {own.get('compiler')}"
+    )
+    lines = [
+        f"- {record['date']}, {machine['cpu']}, {machine['cores_available']} cores available, "
+        f"{machine['memory_gib']} GiB, {machine['system']} {machine['architecture']}",
+        f"- {record['threads']} thread(s) a side, {record['settings']['rounds']} rounds counted",
+        f"- pyae {pyae}",
+        f"- NumPy's BLAS: {record['numpy_blas']}",
+        "- " + ", ".join(f"{k} {v}" for k, v in record["versions"].items() if k != "pyae"),
+    ]
+    return "\n".join(lines + [f"- {note}" for note in record["notes"]])
+
+
+def side_notes(cases: Sequence[Case]) -> str:
+    """How each training side is set up, once each."""
+    notes: dict[str, dict[str, list[str]]] = {}
+    for case in cases:
+        for name, side in case["sides"].items():
+            notes.setdefault(name, {}).setdefault(side["note"], []).append(case["case"])
+    lines = []
+    for name, texts in notes.items():
+        for text, where in texts.items():
+            suffix = f" ({', '.join(where)})" if len(texts) > 1 else ""
+            lines.append(f"- {name}: {text}{suffix}")
+    return "\n".join(lines)
+
+
+def render(records: dict[str, dict[str, Any]]) -> str:
+    """RESULTS.md of the records, by the names of their files."""
+    parts = [
+        "# Results",
+        "Written by `python -m benchmarks.report` from the files in `results/`. "
+        "Ratios are peer / pyae: above 1, pyae is the faster one. README.md says how to read them.",
+    ]
+    for name, record in records.items():
+        parts.append(f"## {name}")
+        parts.append(conditions(record))
+        if record["benchmark"] == "training":
+            parts.append("Microseconds are of one training step.")
+            parts.append(training_table(record["cases"]))
+            parts.append(side_notes(record["cases"]))
+        else:
+            parts.append("Microseconds are of one call.")
+            parts.append(kernels_table(record["cases"]))
+    return "\n\n".join(parts) + "\n"
+
+
+def main(results: Path = RESULTS) -> None:
+    records = {
+        path.stem: json.loads(path.read_text(encoding="utf-8"))
+        for path in sorted(results.glob("*.json"))
+    }
+    target = results.parent / "RESULTS.md"
+    target.write_text(render(records), encoding="utf-8")
+    print(f"{target.name}: {len(records)} run(s)")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,547 @@
+// Network<float> and Network<double> as Python classes: one template, registered once a type.
+#include <atomic>
+#include <mutex>
+#include <optional>
+#include <thread>
+
+#include "bind/arrays.hpp"
+#include "train/trainer.hpp"
+
+namespace pyae {
+namespace {
+
+L1L2 to_l1l2(const py::object& object, const char* what) {
+  L1L2 penalty;
+  if (!object.is_none()) {
+    fill(penalty, to_options(object.cast<py::dict>(), what));
+  }
+  return penalty;
+}
+
+DenseSpec to_dense(const py::dict& dict, std::size_t index) {
+  DictReader reader(dict, "layer " + std::to_string(index));
+  const auto type = reader.take_as<std::string>("type");
+  if (type != "dense") throw py::value_error("unknown layer type '" + type + "'; known are dense");
+  DenseSpec layer;
+  layer.units = reader.take_as<Index>("units");
+  if (layer.units < 1) {
+    throw py::value_error("layer " + std::to_string(index) + ": units must be at least 1, got " +
+                          std::to_string(layer.units));
+  }
+  layer.activation =
+      make_item<Activation>(to_options(reader.take("activation"), "activation"), "activation");
+  layer.use_bias = reader.take_as<bool>("use_bias");
+  layer.initializer = to_options(reader.take("kernel_initializer"), "kernel_initializer");
+  make_item<Initializer>(layer.initializer, "initializer");
+  layer.kernel_penalty = to_l1l2(reader.take("kernel_regularizer"), "kernel_regularizer");
+  layer.bias_penalty = to_l1l2(reader.take("bias_regularizer"), "bias_regularizer");
+  const py::object activity = reader.take("activity_regularizer");
+  if (!activity.is_none()) {
+    layer.activity_penalty = make_item<ActivityPenalty>(
+        to_options(activity.cast<py::dict>(), "activity_regularizer"), "activity_regularizer");
+  }
+  layer.tied_to = reader.take_or<Index>("tied_to", -1);
+  reader.finish();
+  return layer;
+}
+
+NetworkSpec to_network_spec(const py::dict& spec) {
+  NetworkSpec network;
+  for (const auto& layer : spec["layers"].cast<py::list>()) {
+    network.layers.push_back(to_dense(layer.cast<py::dict>(), network.layers.size()));
+  }
+  if (network.layers.empty()) throw py::value_error("layers must not be empty");
+  DictReader loss(spec["loss"].cast<py::dict>(), "loss");
+  network.sum_reduction = loss.take_or<std::string>("reduction", "sum_over_batch_size") == "sum";
+  network.loss = make_item<Loss>(loss.take_options(), "loss");
+  return network;
+}
+
+OptimizerSpec to_optimizer_spec(const py::dict& dict) {
+  DictReader reader(dict, "optimizer");
+  OptimizerSpec spec;
+  spec.learning_rate = to_schedule(reader.take("learning_rate"));
+  const auto clip = [&](const char* key) {
+    const auto limit = reader.take_or<double>(key, 0.0);
+    if (!(limit >= 0) || !std::isfinite(limit)) {
+      throw py::value_error(std::string("optimizer: ") + key + " must be positive, got " +
+                            format_number(limit));
+    }
+    return limit;
+  };
+  spec.clipping = {clip("clipvalue"), clip("clipnorm"), clip("global_clipnorm")};
+  spec.options = reader.take_options();
+  make_item<FirstOrderRule>(spec.options, "optimizer");
+  return spec;
+}
+
+Corruption to_corruption(const py::object& object) {
+  if (object.is_none()) return NoCorruption{};
+  return make_item<Corruption>(to_options(object.cast<py::dict>(), "noise"), "noise");
+}
+
+FitOptions to_fit_options(const py::dict& dict) {
+  DictReader reader(dict, "fit options");
+  FitOptions options;
+  options.epochs = reader.take_as<Index>("epochs");
+  options.batch_size = reader.take_as<Index>("batch_size");
+  options.shuffle = reader.take_as<bool>("shuffle");
+  options.corruption = to_corruption(reader.take("noise"));
+  const py::object stop = reader.take("early_stopping");
+  if (!stop.is_none()) {
+    DictReader early(stop.cast<py::dict>(), "early_stopping");
+    options.early_stopping.active = true;
+    options.early_stopping.on_validation = early.take_as<std::string>("monitor") == "val_loss";
+    options.early_stopping.patience = early.take_as<Index>("patience");
+    options.early_stopping.min_delta = early.take_as<double>("min_delta");
+    options.early_stopping.restore_best = early.take_as<bool>("restore_best_weights");
+    early.finish();
+  }
+  reader.finish();
+  return options;
+}
+
+py::dict to_dict(const EpochReport& report, bool validated) {
+  py::dict logs;
+  logs["loss"] = report.loss;
+  if (validated) logs["val_loss"] = report.val_loss;
+  logs["learning_rate"] = report.learning_rate;
+  logs["seconds"] = report.seconds;
+  return logs;
+}
+
+// Comes back to Python: about every 50 ms for signals, every 100 ms with the progress, and at each
+// epoch's end. poll() may be called within a parallel region, so it lets no exception out; the
+// exception waits until the region is left.
+class PythonHook final : public Hook {
+ public:
+  PythonHook(py::object on_epoch, py::object on_progress, bool validated)
+      : on_epoch_(std::move(on_epoch)),
+        on_progress_(std::move(on_progress)),
+        validated_(validated) {}
+
+  bool poll() override {
+    const auto now = Clock::now();
+    if (now - last_signal_check_ < std::chrono::milliseconds(50)) return false;
+    last_signal_check_ = now;
+    py::gil_scoped_acquire acquire;
+    try {
+      if (PyErr_CheckSignals() != 0) throw py::error_already_set();
+      if (!on_progress_.is_none() && now - last_progress_ >= std::chrono::milliseconds(100)) {
+        last_progress_ = now;
+        on_progress_(progress.epoch, progress.batch, progress.n_batches, progress.loss);
+      }
+      return false;
+    } catch (...) {
+      error_ = std::current_exception();
+      return true;
+    }
+  }
+
+  bool epoch_end(const EpochReport& report) override {
+    py::gil_scoped_acquire acquire;
+    return on_epoch_(report.epoch, to_dict(report, validated_)).cast<bool>();
+  }
+
+  // What poll() met, once the work has been left.
+  [[noreturn]] void rethrow() const {
+    if (error_) std::rethrow_exception(error_);
+    throw Interrupted();
+  }
+
+ private:
+  using Clock = std::chrono::steady_clock;
+  py::object on_epoch_, on_progress_;
+  bool validated_;
+  std::exception_ptr error_;
+  Clock::time_point last_signal_check_ = Clock::now(), last_progress_ = Clock::now();
+};
+
+// Answers Ctrl-C during work that has no epochs.
+class SignalsOnly final : public Interrupt {
+ public:
+  bool poll() override {
+    const auto now = std::chrono::steady_clock::now();
+    if (now - last_ < std::chrono::milliseconds(50)) return false;
+    last_ = now;
+    py::gil_scoped_acquire acquire;
+    return PyErr_CheckSignals() != 0;
+  }
+
+ private:
+  std::chrono::steady_clock::time_point last_ = std::chrono::steady_clock::now();
+};
+
+template <class T>
+class PyNetwork {
+ public:
+  PyNetwork(const py::dict& spec, Index n_features, std::uint64_t seed, double uint8_scale)
+      : network_(to_network_spec(spec), n_features, seed),
+        optimizer_(make_optimizer<T>(to_optimizer_spec(spec["optimizer"].cast<py::dict>()),
+                                     network_.n_parameters())),
+        uint8_scale_(uint8_scale) {}
+
+  // [(layer, "kernel" or "bias", rows, columns, offset)]
+  py::list tensors() const {
+    py::list list;
+    for (const Tensor& tensor : network_.tensors()) {
+      list.append(py::make_tuple(tensor.layer, tensor.is_kernel ? "kernel" : "bias", tensor.rows,
+                                 tensor.columns, tensor.offset));
+    }
+    return list;
+  }
+  Index n_parameters() const { return network_.n_parameters(); }
+  Index n_outputs() const { return network_.n_outputs(); }
+  Index n_targets() const { return network_.n_targets(); }
+  std::int64_t n_updates() const { return optimizer_->state().step; }
+
+  Array<T> parameters() const {
+    return Array<T>(network_.n_parameters(), network_.parameters());
+  }
+  void set_parameters(const Array<T>& values) {
+    const Claim claim(*this);
+    if (values.size() != network_.n_parameters()) {
+      throw py::value_error("the network has " + std::to_string(network_.n_parameters()) +
+                            " parameters, got " + std::to_string(values.size()));
+    }
+    std::copy_n(values.data(), values.size(), network_.parameters());
+  }
+
+  py::dict state() const {
+    const OptimizerState<T>& state = optimizer_->state();
+    py::dict result;
+    result["epochs"] = epochs_trained_;
+    result["step"] = state.step;
+    result["scalar"] = state.scalar;
+    result["slots"] = Array<T>(state.slots.size(), state.slots.data());
+    return result;
+  }
+  void set_state(const py::dict& dict) {
+    const Claim claim(*this);
+    DictReader reader(dict, "state");
+    const auto epochs = reader.take_as<std::uint64_t>("epochs");
+    const auto step = reader.take_as<std::int64_t>("step");
+    const auto scalar = reader.take_as<double>("scalar");
+    const auto slots = reader.take_as<Array<T>>("slots");
+    reader.finish();
+    OptimizerState<T>& state = optimizer_->state();
+    if (slots.size() != state.slots.size()) {
+      throw py::value_error("state: the optimizer has " + std::to_string(state.slots.size()) +
+                            " slot values, got " + std::to_string(slots.size()));
+    }
+    epochs_trained_ = epochs;
+    state.step = step;
+    state.scalar = scalar;
+    std::copy_n(slots.data(), slots.size(), state.slots.data());
+  }
+
+  py::dict fit(const py::array& x, const std::optional<py::array>& y,
+               const std::optional<Array<T>>& weights, const py::object& validation,
+               const py::dict& options_dict, int n_threads, const py::object& on_epoch,
+               const py::object& on_progress) {
+    FitOptions options = to_fit_options(options_dict);
+    const DataSet<T> data = data_set(x, y, weights, "X", "y", "sample_weight");
+    std::optional<DataSet<T>> held_out;
+    std::optional<Array<T>> held_out_weights;
+    if (!validation.is_none()) {
+      const auto parts = validation.cast<py::tuple>();
+      held_out_weights = parts[2].cast<std::optional<Array<T>>>();
+      held_out = data_set(parts[0].cast<py::array>(), parts[1].cast<std::optional<py::array>>(),
+                          held_out_weights, "validation_data[0]", "validation_data[1]",
+                          "validation_data[2]");
+    }
+    PythonHook hook(on_epoch, on_progress, held_out.has_value());
+    const Claim claim(*this, true);
+    FitResult result;
+    try {
+      py::gil_scoped_release release;
+      const Team team(n_threads, &hook);
+      check(team, data, "X", "y");
+      if (held_out) check(team, *held_out, "validation_data[0]", "validation_data[1]");
+      give_ranges(options.corruption, data.x);
+      result = trainer_.fit(network_, *optimizer_, epochs_trained_, team, data,
+                            held_out ? &*held_out : nullptr, options, hook);
+    } catch (const Interrupted&) {
+      hook.rethrow();
+    }
+    py::dict summary;
+    summary["diverged"] = result.diverged;
+    summary["diverged_epoch"] = result.last.epoch;
+    summary["diverged_learning_rate"] = result.last.learning_rate;
+    summary["stopped_early"] = result.stopped_early;
+    summary["restored_best"] = result.restored_best;
+    summary["best_epoch"] = result.best_epoch;
+    return summary;
+  }
+
+  double evaluate(const py::array& x, const std::optional<py::array>& y,
+                  const std::optional<Array<T>>& weights, Index batch_size, int n_threads) {
+    const DataSet<T> data = data_set(x, y, weights, "X", "y", "sample_weight");
+    const Claim claim(*this);
+    return interruptible(n_threads, [&](const Team& team) {
+      check(team, data, "X", "y");
+      Trainer<T> trainer;
+      return trainer.evaluate(network_, team, data, batch_size);
+    });
+  }
+
+  // Outputs (n_samples, units of layer `upto`), a block of rows at a time.
+  Array<T> forward(const py::array& x, Index upto, int n_threads) {
+    const RowSource rows = inputs(x, "X");
+    Array<T> result({rows.rows, upto == 0 ? network_.n_features() : network_.units(upto - 1)});
+    T* out = result.mutable_data();
+    const Index columns = result.shape(1);
+    const Claim claim(*this);
+    interruptible(n_threads, [&](const Team& team) {
+      refuse_bad_values(scan<T>(team, rows, kNothing), "X");
+      Borrowed work(*this);
+      const Index block = std::min<Index>(rows.rows, 1024);
+      T* buffer = work->input.ensure(block * rows.columns);
+      for (Index first = 0; first < rows.rows; first += block) {
+        team.check_interrupt();
+        const Index count = std::min(block, rows.rows - first);
+        const T* batch = in_place<T>(rows, first);
+        if (batch == nullptr) {
+          gather(team, rows, nullptr, first, count, buffer);
+          batch = buffer;
+        }
+        const T* y = network_.forward(team, work->workspace, batch, count, upto);
+        std::copy_n(y, count * columns, out + first * columns);
+      }
+      return 0;
+    });
+    return result;
+  }
+
+  // (loss, flat gradients) of one batch: all of the data.
+  py::tuple loss_and_gradients(const py::array& x, const std::optional<py::array>& y,
+                               const std::optional<Array<T>>& weights, int n_threads) {
+    const DataSet<T> data = data_set(x, y, weights, "X", "y", "sample_weight");
+    const Claim claim(*this, true);
+    const double loss = interruptible(n_threads, [&](const Team& team) {
+      check(team, data, "X", "y");
+      Borrowed work(*this);
+      BatchReader<T> reader;
+      reader.prepare(data, data.x.rows);
+      const auto batch =
+          reader.read(team, data, NoCorruption{}, 0, 0, nullptr, 0, data.x.rows);
+      return network_
+          .loss_and_gradients(team, work->workspace, batch.x, batch.t, batch.weights, data.x.rows)
+          .mean(network_.sum_reduction());
+    });
+    return py::make_tuple(loss, Array<T>(network_.n_parameters(), network_.gradients()));
+  }
+
+ private:
+  static constexpr double kNothing = std::numeric_limits<double>::quiet_NaN();
+
+  // Refuses to touch a network that another thread is training, or to train it twice at once.
+  class Claim {
+   public:
+    explicit Claim(PyNetwork& network, bool to_train = false)
+        : network_(network), training_(to_train) {
+      const auto self = std::this_thread::get_id();
+      if (network.training_ && (to_train || network.training_thread_ != self)) {
+        throw std::runtime_error(
+            to_train ? "the model is being trained already"
+                     : "the model is being trained by another thread; wait until fit returns");
+      }
+      if (to_train) {
+        network.training_thread_ = self;
+        network.training_ = true;
+      }
+    }
+    ~Claim() {
+      if (training_) network_.training_ = false;
+    }
+    Claim(const Claim&) = delete;
+    Claim& operator=(const Claim&) = delete;
+
+   private:
+    PyNetwork& network_;
+    bool training_;
+  };
+
+  // A workspace for as long as a call needs one: each of several threads that predict has its own.
+  struct InferenceWork {
+    Workspace<T> workspace;
+    Buffer<T> input;
+  };
+  class Borrowed {
+   public:
+    explicit Borrowed(PyNetwork& network) : network_(network) {
+      const std::lock_guard<std::mutex> lock(network.idle_mutex_);
+      if (network.idle_.empty()) {
+        work_ = std::make_unique<InferenceWork>();
+      } else {
+        work_ = std::move(network.idle_.back());
+        network.idle_.pop_back();
+      }
+    }
+    ~Borrowed() {
+      const std::lock_guard<std::mutex> lock(network_.idle_mutex_);
+      network_.idle_.push_back(std::move(work_));
+    }
+    Borrowed(const Borrowed&) = delete;
+    Borrowed& operator=(const Borrowed&) = delete;
+    InferenceWork* operator->() { return work_.get(); }
+
+   private:
+    PyNetwork& network_;
+    std::unique_ptr<InferenceWork> work_;
+  };
+
+  template <class F>
+  auto interruptible(int n_threads, const F& f) {
+    SignalsOnly signals;
+    try {
+      py::gil_scoped_release release;
+      return f(Team(n_threads, &signals));
+    } catch (const Interrupted&) {
+      throw py::error_already_set();
+    }
+  }
+
+  RowSource inputs(const py::array& x, const std::string& name) const {
+    const RowSource rows = to_rows(x, name, uint8_scale_);
+    if (rows.rows == 0) throw py::value_error(name + " has no samples");
+    if (rows.columns != network_.n_features()) {
+      throw py::value_error(name + " must have " + std::to_string(network_.n_features()) +
+                            " features, got " + std::to_string(rows.columns));
+    }
+    return rows;
+  }
+
+  DataSet<T> data_set(const py::array& x, const std::optional<py::array>& y,
+                      const std::optional<Array<T>>& weights, const std::string& x_name,
+                      const std::string& y_name, const std::string& weights_name) const {
+    DataSet<T> data;
+    data.x = inputs(x, x_name);
+    const bool classes = domain_of(network_.loss()).classes;
+    data.t = y ? to_rows(*y, y_name, classes ? 1 : uint8_scale_) : data.x;
+    data.same = !y;
+    if (data.t.rows != data.x.rows) {
+      throw py::value_error(y_name + " must have " + std::to_string(data.x.rows) +
+                            " samples as " + x_name + " has, got " + std::to_string(data.t.rows));
+    }
+    if (data.t.columns != network_.n_targets()) {
+      throw py::value_error(y_name + " must have " + std::to_string(network_.n_targets()) +
+                            (network_.n_targets() == 1 ? " column" : " columns") + " for " +
+                            name_of(network_.loss()) + ", got " + std::to_string(data.t.columns));
+    }
+    if (weights) {
+      if (weights->ndim() != 1 || weights->size() != data.x.rows) {
+        throw py::value_error(weights_name + " must have shape (" + std::to_string(data.x.rows) +
+                              ",), one weight a sample");
+      }
+      data.weights = weights->data();
+    }
+    return data;
+  }
+
+  static void refuse_bad_values(const Scan& scan, const std::string& name) {
+    if (scan.first_bad_row < 0) return;
+    throw std::invalid_argument(name + " has NaN, infinity or a value too large for " +
+                                (sizeof(T) == 4 ? "float32" : "float64") + " in row " +
+                                std::to_string(scan.first_bad_row));
+  }
+
+  // Every value of inputs and targets is looked at before anything is trained.
+  void check(const Team& team, const DataSet<T>& data, const std::string& x_name,
+             const std::string& y_name) const {
+    const Domain domain = domain_of(network_.loss());
+    const auto* sparse = std::get_if<SparseCategoricalCrossentropy>(&network_.loss());
+    const Scan x_scan = scan<T>(team, data.x, kNothing);
+    refuse_bad_values(x_scan, x_name);
+    const Scan t_scan =
+        data.same ? x_scan : scan<T>(team, data.t, sparse != nullptr ? sparse->ignore_class : kNothing);
+    const std::string target = data.same ? x_name + ", the target too," : y_name;
+    refuse_bad_values(t_scan, y_name);
+    if (domain.classes) {
+      const auto classes = static_cast<double>(network_.n_outputs());
+      if (!t_scan.integral || t_scan.low < 0 || t_scan.high >= classes) {
+        throw std::invalid_argument(target + " must hold classes, integers from 0 to " +
+                                    format_number(classes - 1) + ", got values from " +
+                                    format_number(t_scan.low) + " to " +
+                                    format_number(t_scan.high));
+      }
+    } else if (t_scan.low < domain.low || t_scan.high > domain.high) {
+      throw std::invalid_argument(target + " must lie in " +
+                                  Limits{domain.low, domain.high}.text() + " for " +
+                                  name_of(network_.loss()) + ", got values from " +
+                                  format_number(t_scan.low) + " to " + format_number(t_scan.high));
+    }
+  }
+
+  // Salt and pepper that has no ends of its own takes each feature's, over the training inputs.
+  static void give_ranges(Corruption& corruption, const RowSource& x) {
+    auto* ends = std::get_if<SaltAndPepper>(&corruption);
+    if (ends == nullptr || !ends->needs_range()) return;
+    ends->lows.resize(static_cast<std::size_t>(x.columns));
+    ends->highs.resize(static_cast<std::size_t>(x.columns));
+    column_ranges<T>(x, ends->lows.data(), ends->highs.data());
+  }
+
+  Network<T> network_;
+  std::unique_ptr<Optimizer<T>> optimizer_;
+  Trainer<T> trainer_;
+  std::uint64_t epochs_trained_ = 0;
+  double uint8_scale_;
+  std::atomic<bool> training_{false};
+  std::thread::id training_thread_;
+  std::mutex idle_mutex_;
+  std::vector<std::unique_ptr<InferenceWork>> idle_;
+};
+
+template <class T>
+void register_network(py::module_& m, const char* name) {
+  using N = PyNetwork<T>;
+  py::class_<N>(m, name, py::module_local())
+      .def(py::init<const py::dict&, Index, std::uint64_t, double>(), py::arg("spec"),
+           py::arg("n_features"), py::arg("seed"), py::arg("uint8_scale"))
+      .def_property_readonly("tensors", &N::tensors)
+      .def_property_readonly("n_parameters", &N::n_parameters)
+      .def_property_readonly("n_outputs", &N::n_outputs)
+      .def_property_readonly("n_targets", &N::n_targets)
+      .def_property_readonly("n_updates", &N::n_updates)
+      .def("parameters", &N::parameters)
+      .def("set_parameters", &N::set_parameters, py::arg("values"))
+      .def("state", &N::state)
+      .def("set_state", &N::set_state, py::arg("state"))
+      .def("fit", &N::fit, py::arg("x"), py::arg("y"), py::arg("weights"), py::arg("validation"),
+           py::arg("options"), py::arg("n_threads"), py::arg("on_epoch"), py::arg("on_progress"))
+      .def("evaluate", &N::evaluate, py::arg("x"), py::arg("y"), py::arg("weights"),
+           py::arg("batch_size"), py::arg("n_threads"))
+      .def("forward", &N::forward, py::arg("x"), py::arg("upto"), py::arg("n_threads"))
+      .def("loss_and_gradients", &N::loss_and_gradients, py::arg("x"), py::arg("y"),
+           py::arg("weights"), py::arg("n_threads"));
+}
+
+}  // namespace
+
+void check_spec(const std::string& kind, const py::dict& spec) {
+  if (kind == "activation") {
+    make_item<Activation>(to_options(spec, kind), "activation");
+  } else if (kind == "loss") {
+    make_item<Loss>(to_options(spec, kind), "loss");
+  } else if (kind == "optimizer") {
+    to_optimizer_spec(spec);
+  } else if (kind == "schedule") {
+    to_schedule(spec);
+  } else if (kind == "initializer") {
+    make_item<Initializer>(to_options(spec, kind), "initializer");
+  } else if (kind == "penalty") {
+    make_item<ActivityPenalty>(to_options(spec, kind), "penalty");
+  } else if (kind == "noise") {
+    make_item<Corruption>(to_options(spec, kind), "noise");
+  } else {
+    throw py::value_error("unknown kind '" + kind + "'");
+  }
+}
+
+void register_networks(py::module_& m) {
+  register_network<float>(m, "Network32");
+  register_network<double>(m, "Network64");
+}
+
+}  // namespace pyae

@@ -1,0 +1,53 @@
+// THE product: C = epilogue(op(A) op(B)). Every dense product of the library goes through here.
+// As soon as a tile of C is finished, while it is in the first-level cache, the epilogue is called
+// on it: bias and activation going forward, penalty and derivative going back.
+#pragma once
+
+#include "linalg/parallel.hpp"
+
+namespace pyae {
+
+// op(A): element (i, p) stands at data[i * row_stride + p * column_stride].
+template <class T>
+struct Operand {
+  const T* data;
+  Index rows, columns;
+  Index row_stride, column_stride;
+};
+template <class T>
+Operand<T> plain(const T* data, Index rows, Index columns) {
+  return {data, rows, columns, columns, 1};
+}
+// The transpose of a row-major (rows, columns) matrix.
+template <class T>
+Operand<T> transposed(const T* data, Index rows, Index columns) {
+  return {data, columns, rows, 1, columns};
+}
+
+// What is done to each finished tile: a function f(context, row, column, n_rows, n_columns, tile,
+// stride) and its context, which must outlive the product. The tile's first element is C[row, column].
+template <class T>
+struct Epilogue {
+  using Function = void (*)(const void* context, Index row, Index column, Index rows, Index columns,
+                            T* tile, Index stride);
+  const void* context = nullptr;
+  Function function = nullptr;
+
+  explicit operator bool() const { return function != nullptr; }
+  void operator()(Index i, Index j, Index m, Index n, T* tile, Index stride) const {
+    function(context, i, j, m, n, tile, stride);
+  }
+};
+
+// Packed operands, kept from product to product.
+template <class T>
+struct MatmulScratch {
+  Buffer<T> a, b;
+};
+
+// C (m, n), row-major and dense = epilogue(op(A) op(B) [+ C when `accumulate`]).
+template <class T>
+void matmul(const Team& team, MatmulScratch<T>& scratch, const Operand<T>& a, const Operand<T>& b,
+            T* c, Epilogue<T> epilogue = {}, bool accumulate = false);
+
+}  // namespace pyae

@@ -1,0 +1,117 @@
+// The only OpenMP pragmas of the project. Work is cut into pieces by its size, never by the number
+// of threads, and a piece's result does not depend on who computes it: 1 thread and 8 threads give
+// the same bits.
+#pragma once
+
+#include <algorithm>
+#include <atomic>
+#include <exception>
+
+#include "linalg/types.hpp"
+
+namespace pyae {
+
+// What may stop work that is under way, such as Ctrl-C. `poll` is called often and from the
+// calling thread only; an implementation looks at the clock first.
+class Interrupt {
+ public:
+  virtual ~Interrupt() = default;
+  virtual bool poll() = 0;  // true: stop
+};
+
+// Thrown, from the calling thread and outside every parallel region, once an Interrupt said stop.
+struct Interrupted : std::exception {
+  const char* what() const noexcept override { return "interrupted"; }
+};
+
+// How many threads this process may use: the least of its processor affinity, its control group's
+// quota, OMP_NUM_THREADS or a limit set in the calling thread through OpenMP (threadpoolctl does),
+// and `set_thread_limit`. A process forked from one whose threads had already worked may use one:
+// OpenMP's worker threads do not live through a fork.
+int available_threads();
+void set_thread_limit(int limit);  // 0: none
+bool forked_after_threads();
+void note_threads_used();
+
+class Team {
+ public:
+  explicit Team(int threads = 1, Interrupt* interrupt = nullptr)
+      : threads_(forked_after_threads() ? 1 : std::max(threads, 1)), interrupt_(interrupt) {}
+
+  int threads() const { return threads_; }
+
+  // f(piece) for piece = 0 ... pieces-1, in any order, by as many threads as the work is worth.
+  // `work` is the cost of all pieces together, roughly in nanoseconds of one thread.
+  template <class F>
+  void for_each(Index pieces, double work, const F& f) const {
+    const int threads = threads_for(pieces, work);
+    if (threads > 1) {
+      run_parallel(pieces, threads, f);
+    } else {
+      for (Index piece = 0; piece < pieces; ++piece) {
+        if (interrupt_ != nullptr && interrupt_->poll()) throw Interrupted();
+        f(piece);
+      }
+    }
+  }
+
+  // The same over [0, size) in ranges f(begin, end) of at most `grain`.
+  template <class F>
+  void for_ranges(Index size, Index grain, double work_per_item, const F& f) const {
+    const Index pieces = (size + grain - 1) / grain;
+    for_each(pieces, work_per_item * static_cast<double>(size), [&](Index piece) {
+      f(piece * grain, std::min(size, (piece + 1) * grain));
+    });
+  }
+
+  void check_interrupt() const {
+    if (interrupt_ != nullptr && interrupt_->poll()) throw Interrupted();
+  }
+
+ private:
+  static constexpr double kWorthAThread = 10e3;  // a region costs a few microseconds to enter
+
+  int threads_for(Index pieces, double work) const {
+    if (threads_ == 1 || pieces < 2) return 1;
+    const double worth = std::min(work / kWorthAThread, static_cast<double>(threads_));
+    return static_cast<int>(std::min<Index>(pieces, static_cast<Index>(worth)));
+  }
+
+  // An exception or an interrupt makes every thread skip what is left, and is thrown afterwards.
+  template <class F>
+  void run_parallel(Index pieces, int threads, const F& f) const {
+    note_threads_used();
+    std::atomic<bool> stop{false};
+    bool interrupted = false;
+    std::exception_ptr error;
+#pragma omp parallel for schedule(static) num_threads(threads)
+    for (Index piece = 0; piece < pieces; ++piece) {
+      // Static schedule: the calling thread is number 0 and has the first pieces.
+      if (stop.load(std::memory_order_relaxed)) continue;
+      if (interrupt_ != nullptr && is_calling_thread() && interrupt_->poll()) {
+        interrupted = true;
+        stop = true;
+        continue;
+      }
+      try {
+        f(piece);
+      } catch (...) {
+        keep_first(error);
+        stop = true;
+      }
+    }
+    if (error) std::rethrow_exception(error);
+    if (interrupted) throw Interrupted();
+  }
+
+  static bool is_calling_thread();
+  static void keep_first(std::exception_ptr& error) {
+#pragma omp critical(pyae_error)
+    if (!error) error = std::current_exception();
+  }
+
+  int threads_;
+  Interrupt* interrupt_;
+};
+
+}  // namespace pyae

@@ -1,0 +1,192 @@
+// Vectors as wide as this instruction-set level has them, in the compiler's own vector
+// extension: `a * b + c`, `x > y ? a : b` work on whole vectors, and one source serves SSE, AVX2,
+// AVX-512 and NEON.
+#pragma once
+
+#include <cmath>
+#include <cstdint>
+#include <cstring>
+#include <type_traits>
+
+#if defined(__SSE2__)
+#include <immintrin.h>
+#endif
+
+#include "linalg/types.hpp"
+
+namespace pyae {
+
+#if defined(__AVX512F__)
+inline constexpr int kVectorBytes = 64;
+#elif defined(__AVX__)
+inline constexpr int kVectorBytes = 32;
+#else
+inline constexpr int kVectorBytes = 16;
+#endif
+
+namespace detail {
+template <class T>
+struct VectorOf {
+  typedef T type __attribute__((vector_size(kVectorBytes)));
+};
+}  // namespace detail
+
+template <class T>
+using Vec = typename detail::VectorOf<T>::type;
+
+template <class V>
+using Scalar = std::remove_cv_t<std::remove_reference_t<decltype(std::declval<V>()[0])>>;
+
+// The integers with the width of a floating-point type; a comparison of vectors yields them.
+template <class T>
+using IntOf = std::conditional_t<sizeof(T) == 4, std::int32_t, std::int64_t>;
+template <class T>
+using UintOf = std::conditional_t<sizeof(T) == 4, std::uint32_t, std::uint64_t>;
+template <class V>
+using IntVec = Vec<IntOf<Scalar<V>>>;
+template <class V>
+using UintVec = Vec<UintOf<Scalar<V>>>;
+
+template <class T>
+inline constexpr Index kLanes = kVectorBytes / static_cast<Index>(sizeof(T));
+
+// x - 0 is x for every x (0 + x is not: it loses the sign of -0), so this is a plain broadcast.
+template <class V>
+inline V splat(double value) {
+  return static_cast<Scalar<V>>(value) - V{};
+}
+
+template <class T>
+inline Vec<T> load(const T* p) {
+  Vec<T> v;
+  std::memcpy(&v, p, sizeof(v));
+  return v;
+}
+template <class T>
+inline void store(T* p, Vec<T> v) {
+  std::memcpy(p, &v, sizeof(v));
+}
+// The first n lanes only; the others are zero.
+template <class T>
+inline Vec<T> load_part(const T* p, Index n) {
+  Vec<T> v{};
+  std::memcpy(&v, p, static_cast<std::size_t>(n) * sizeof(T));
+  return v;
+}
+template <class T>
+inline void store_part(T* p, Vec<T> v, Index n) {
+  std::memcpy(p, &v, static_cast<std::size_t>(n) * sizeof(T));
+}
+
+template <class V, class M>
+inline V select(M mask, V if_true, V if_false) {
+  return mask ? if_true : if_false;
+}
+// A NaN in the first argument comes through both.
+template <class V>
+inline V at_most(V x, V limit) {
+  return select(x > limit, limit, x);
+}
+template <class V>
+inline V at_least(V x, V limit) {
+  return select(x < limit, limit, x);
+}
+template <class V>
+inline V abs(V x) {
+  using S = Scalar<V>;
+  constexpr auto mask = static_cast<IntOf<S>>(~(UintOf<S>(1) << (8 * sizeof(S) - 1)));
+  return (V)((IntVec<V>)x & mask);
+}
+template <class V>
+inline V copy_sign(V magnitude, V sign) {
+  using S = Scalar<V>;
+  constexpr auto bit = static_cast<IntOf<S>>(UintOf<S>(1) << (8 * sizeof(S) - 1));
+  return (V)(((IntVec<V>)magnitude & ~bit) | ((IntVec<V>)sign & bit));
+}
+// -1, 0 or 1, as NumPy's sign.
+template <class V>
+inline V sign(V x) {
+  return select(x > V{}, splat<V>(1), select(x < V{}, splat<V>(-1), x));
+}
+template <class V>
+inline V sqrt(V x) {
+#if defined(__AVX512F__)
+  if constexpr (sizeof(Scalar<V>) == 4) {
+    return (V)_mm512_sqrt_ps((__m512)x);
+  } else {
+    return (V)_mm512_sqrt_pd((__m512d)x);
+  }
+#elif defined(__AVX__)
+  if constexpr (sizeof(Scalar<V>) == 4) {
+    return (V)_mm256_sqrt_ps((__m256)x);
+  } else {
+    return (V)_mm256_sqrt_pd((__m256d)x);
+  }
+#elif defined(__SSE2__)
+  if constexpr (sizeof(Scalar<V>) == 4) {
+    return (V)_mm_sqrt_ps((__m128)x);
+  } else {
+    return (V)_mm_sqrt_pd((__m128d)x);
+  }
+#else
+  for (Index i = 0; i < kLanes<Scalar<V>>; ++i) x[i] = std::sqrt(x[i]);
+  return x;
+#endif
+}
+
+// Every lane's own bit pattern says whether it is finite (neither infinite nor NaN).
+template <class V>
+inline IntVec<V> is_finite(V x) {
+  return abs(x) <= splat<V>(std::numeric_limits<Scalar<V>>::max());
+}
+template <class M>
+inline bool any(M mask) {
+  bool found = false;
+  for (Index i = 0; i < static_cast<Index>(sizeof(M) / sizeof(mask[0])); ++i) found |= mask[i] != 0;
+  return found;
+}
+// Lanes are added pairwise, in an order that is always the same.
+template <class V>
+inline Scalar<V> horizontal_sum(V v) {
+  constexpr Index lanes = kLanes<Scalar<V>>;
+  Scalar<V> parts[lanes];
+  std::memcpy(parts, &v, sizeof(v));
+  for (Index width = lanes / 2; width > 0; width /= 2) {
+    for (Index i = 0; i < width; ++i) parts[i] += parts[i + width];
+  }
+  return parts[0];
+}
+template <class V>
+inline Scalar<V> horizontal_max(V v) {
+  Scalar<V> result = v[0];
+  for (Index i = 1; i < kLanes<Scalar<V>>; ++i) result = v[i] > result ? v[i] : result;
+  return result;
+}
+
+// The one elementwise loop: f(v, n) is given whole vectors' offsets, and the tail's length last.
+// f takes (offset, n): n lanes from offset on are to be processed.
+template <class T, class Whole, class Part>
+inline void for_lanes(Index n, Whole&& whole, Part&& part) {
+  Index i = 0;
+  for (; i + kLanes<T> <= n; i += kLanes<T>) whole(i);
+  if (i < n) part(i, n - i);
+}
+
+// y[i] = f(x[i]), also in place.
+template <class T, class F>
+inline void map_row(const T* x, T* y, Index n, F&& f) {
+  for_lanes<T>(
+      n, [&](Index i) { store(y + i, f(load(x + i))); },
+      [&](Index i, Index rest) { store_part(y + i, f(load_part(x + i, rest)), rest); });
+}
+// z[i] = f(x[i], y[i]), also in place.
+template <class T, class F>
+inline void map_row(const T* x, const T* y, T* z, Index n, F&& f) {
+  for_lanes<T>(
+      n, [&](Index i) { store(z + i, f(load(x + i), load(y + i))); },
+      [&](Index i, Index rest) {
+        store_part(z + i, f(load_part(x + i, rest), load_part(y + i, rest)), rest);
+      });
+}
+
+}  // namespace pyae

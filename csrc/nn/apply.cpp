@@ -1,0 +1,64 @@
+#include "nn/apply.hpp"
+
+namespace pyae {
+
+template <class T>
+void activate(const Team& team, const Activation& activation, const T* x, T* y, Index rows,
+              Index columns) {
+  std::visit(
+      [&](const auto& a) {
+        using A = std::decay_t<decltype(a)>;
+        if constexpr (detail::kRowwise<A>) {
+          const Index grain = std::max<Index>(1, kPassGrain / std::max<Index>(columns, 1));
+          team.for_ranges(rows, grain, static_cast<double>(columns), [&](Index begin, Index end) {
+            for (Index i = begin; i < end; ++i) {
+              a.forward_row(x + i * columns, y + i * columns, columns);
+            }
+          });
+        } else {
+          team.for_ranges(rows * columns, kPassGrain, 1, [&](Index begin, Index end) {
+            map_row(x + begin, y + begin, end - begin, [&](Vec<T> v) { return a.value(v); });
+          });
+        }
+      },
+      activation);
+}
+
+template <class T>
+void activate_vjp(const Team& team, const Activation& activation, const T* x, const T* y,
+                  const T* dy, T* dx, Index rows, Index columns, bool accurate) {
+  std::visit(
+      [&](const auto& a) {
+        using A = std::decay_t<decltype(a)>;
+        if constexpr (detail::kRowwise<A>) {
+          const Index grain = std::max<Index>(1, kPassGrain / std::max<Index>(columns, 1));
+          team.for_ranges(rows, grain, static_cast<double>(columns), [&](Index begin, Index end) {
+            for (Index i = begin; i < end; ++i) {
+              a.vjp_row(y + i * columns, dy + i * columns, dx + i * columns, columns);
+            }
+          });
+        } else {
+          team.for_ranges(rows * columns, kPassGrain, 1, [&](Index begin, Index end) {
+            if constexpr (detail::kFromOutput<A>) {
+              if (!accurate) {
+                map_row(y + begin, dy + begin, dx + begin, end - begin,
+                        [&](Vec<T> yv, Vec<T> d) { return d * a.derivative_of_output(yv); });
+                return;
+              }
+            }
+            map_row(x + begin, dy + begin, dx + begin, end - begin,
+                    [&](Vec<T> xv, Vec<T> d) { return d * a.derivative(xv); });
+          });
+        }
+      },
+      activation);
+}
+
+template void activate(const Team&, const Activation&, const float*, float*, Index, Index);
+template void activate_vjp(const Team&, const Activation&, const float*, const float*, const float*,
+                           float*, Index, Index, bool);
+template void activate(const Team&, const Activation&, const double*, double*, Index, Index);
+template void activate_vjp(const Team&, const Activation&, const double*, const double*, const double*,
+                           double*, Index, Index, bool);
+
+}  // namespace pyae

@@ -1,0 +1,125 @@
+#include "nn/dense.hpp"
+
+#include "linalg/reductions.hpp"
+
+namespace pyae {
+namespace {
+
+// y = f(z + b) on one tile, keeping z + b where asked for.
+template <class T, class A>
+void forward_tile(const void* context, Index i, Index j, Index m, Index n, T* tile, Index stride) {
+  const auto& state = *static_cast<const LayerState<T>*>(context);
+  const A& activation = *std::get_if<A>(state.activation);
+  for (Index c = 0; c < n; c += kLanes<T>) {
+    const Index count = std::min(kLanes<T>, n - c);
+    const Vec<T> bias = state.bias == nullptr ? Vec<T>{} : detail::load_up_to(state.bias + j + c, count);
+    for (Index r = 0; r < m; ++r) {
+      T* p = tile + r * stride + c;
+      const Vec<T> z = detail::load_up_to(p, count) + bias;
+      if (state.z != nullptr) detail::store_up_to(state.z + (i + r) * stride + j + c, z, count);
+      if constexpr (detail::kRowwise<A>) {
+        detail::store_up_to(p, z, count);
+      } else {
+        detail::store_up_to(p, activation.value(z), count);
+      }
+    }
+  }
+}
+
+// dz = (dy + dpenalty/dy) * f'(z) on one tile; for a row activation the first half only.
+template <class T, class A>
+void delta_tile(const void* context, Index i, Index j, Index m, Index n, T* tile, Index stride) {
+  const auto& state = *static_cast<const LayerState<T>*>(context);
+  const A& activation = *std::get_if<A>(state.activation);
+  for (Index r = 0; r < m; ++r) {
+    const Index row = (i + r) * stride + j;
+    for (Index c = 0; c < n; c += kLanes<T>) {
+      const Index count = std::min(kLanes<T>, n - c);
+      T* p = tile + r * stride + c;
+      Vec<T> delta = detail::load_up_to(p, count);
+      const Vec<T> y = detail::load_up_to(state.y + row + c, count);
+      if (state.penalty.active) delta += state.penalty(y, j + c, count);
+      if constexpr (detail::kRowwise<A>) {
+      } else if constexpr (detail::kFromOutput<A>) {
+        delta *= activation.derivative_of_output(y);
+      } else {
+        delta *= activation.derivative(detail::load_up_to(state.z + row + c, count));
+      }
+      detail::store_up_to(p, delta, count);
+    }
+  }
+}
+
+}  // namespace
+
+template <class T>
+void Dense<T>::forward(const Pass<T>& pass, const T* x, LayerState<T>& state) const {
+  state.bias = spec_.use_bias ? pass.parameters + bias_ : nullptr;
+  const Epilogue<T> epilogue = std::visit(
+      [&](const auto& a) {
+        return Epilogue<T>{&state, forward_tile<T, std::decay_t<decltype(a)>>};
+      },
+      *state.activation);
+  matmul(pass.team, pass.scratch, plain(x, pass.batch, inputs_), kernel(pass.parameters), state.y,
+         epilogue);
+  if (is_rowwise(*state.activation)) {
+    activate(pass.team, *state.activation, state.y, state.y, pass.batch, spec_.units);
+  }
+}
+
+template <class T>
+void Dense<T>::backward_parameters(const Pass<T>& pass, const T* x, const T* dz, T* gradients,
+                         bool* touched) const {
+  if (spec_.use_bias) {
+    column_sums(pass.team, dz, pass.batch, spec_.units, gradients + bias_);
+  }
+  const Index owner = spec_.tied_to < 0 ? layer_ : spec_.tied_to;
+  T* dW = gradients + kernel_;
+  if (spec_.tied_to < 0) {  // dW (inputs, units) = x^T dz
+    matmul(pass.team, pass.scratch, transposed(x, pass.batch, inputs_),
+           plain(dz, pass.batch, spec_.units), dW, {}, touched[owner]);
+  } else {  // the owner's kernel is (units, inputs): dz^T x
+    matmul(pass.team, pass.scratch, transposed(dz, pass.batch, spec_.units),
+           plain(x, pass.batch, inputs_), dW, {}, touched[owner]);
+  }
+  touched[owner] = true;
+}
+
+template <class T>
+void Dense<T>::backward_input(const Pass<T>& pass, const T* dz, T* dx,
+                    Epilogue<T> epilogue) const {
+  Operand<T> w = kernel(pass.parameters);
+  std::swap(w.rows, w.columns);
+  std::swap(w.row_stride, w.column_stride);
+  matmul(pass.team, pass.scratch, plain(dz, pass.batch, spec_.units), w, dx, epilogue);
+}
+
+template <class T>
+Epilogue<T> Dense<T>::delta_epilogue(const LayerState<T>& state) const {
+  return std::visit(
+      [&](const auto& a) -> Epilogue<T> {
+        using A = std::decay_t<decltype(a)>;
+        const bool nothing = std::is_same_v<A, Linear> || detail::kRowwise<A>;
+        if (nothing && !state.penalty.active) return {};
+        return {&state, delta_tile<T, A>};
+      },
+      *state.activation);
+}
+
+template <class T>
+void Dense<T>::finish_delta(const Pass<T>& pass, const LayerState<T>& state, T* delta) const {
+  if (!is_rowwise(*state.activation)) return;
+  activate_vjp<T>(pass.team, *state.activation, nullptr, state.y, delta, delta, pass.batch,
+                  spec_.units);
+}
+
+template <class T>
+Operand<T> Dense<T>::kernel(const T* parameters) const {
+  return spec_.tied_to < 0 ? plain(parameters + kernel_, inputs_, spec_.units)
+                           : transposed(parameters + kernel_, spec_.units, inputs_);
+}
+
+template class Dense<float>;
+template class Dense<double>;
+
+}  // namespace pyae

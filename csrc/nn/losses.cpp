@@ -1,0 +1,63 @@
+// The one loop over all losses.
+#include "nn/losses.hpp"
+
+#include <array>
+
+namespace pyae {
+namespace {
+
+// One sample's loss; di, where given, receives scale * dl/dp.
+template <class L, class T>
+T sample_loss(const L& loss, const T* t, const T* p, Index columns, T scale, T* dp) {
+  if constexpr (std::is_base_of_v<RowLoss, L>) {
+    return loss.row(t, p, columns, dp, scale);
+  } else {
+    using V = Vec<T>;
+    const T share = L::mean_over_features ? T(1) / static_cast<T>(columns) : T(1);
+    const V factor = splat<V>(share * scale);
+    const T sum = detail::row_sum<T>(columns, [&](Index j, Index count) {
+      const V tv = detail::load_up_to(t + j, count), pv = detail::load_up_to(p + j, count);
+      if (dp != nullptr) detail::store_up_to(dp + j, factor * loss.gradient(tv, pv), count);
+      return loss.value(tv, pv);
+    });
+    return share * sum;
+  }
+}
+
+}  // namespace
+
+template <class T>
+double loss_rows(const Team& team, const Loss& loss, const T* t, const T* p, Index rows,
+                 Index columns, const T* weights, T scale, T* dp, T* per_row) {
+  constexpr Index kPieces = 64;
+  std::array<double, kPieces> partial{};
+  const Index grain = std::max<Index>(1, (rows + kPieces - 1) / kPieces);
+  const Index t_columns = target_columns(loss, columns);
+  std::visit(
+      [&](const auto& l) {
+        team.for_ranges(rows, grain, 4.0 * static_cast<double>(columns),
+                        [&](Index begin, Index end) {
+                          double total = 0;
+                          for (Index i = begin; i < end; ++i) {
+                            const T w = weights == nullptr ? T(1) : weights[i];
+                            T* di = dp == nullptr ? nullptr : dp + i * columns;
+                            const T value = w * sample_loss(l, t + i * t_columns, p + i * columns,
+                                                            columns, w * scale, di);
+                            if (per_row != nullptr) per_row[i] = value;
+                            total += static_cast<double>(value);
+                          }
+                          partial[static_cast<std::size_t>(begin / grain)] = total;
+                        });
+      },
+      loss);
+  double total = 0;
+  for (const double part : partial) total += part;
+  return total;
+}
+
+template double loss_rows(const Team&, const Loss&, const float*, const float*, Index, Index,
+                          const float*, float, float*, float*);
+template double loss_rows(const Team&, const Loss&, const double*, const double*, Index, Index,
+                          const double*, double, double*, double*);
+
+}  // namespace pyae

@@ -1,0 +1,303 @@
+// A network: layers over one flat block of parameters, and one of gradients in the same order
+// (W0, b0, W1, b1, ...). Everything a batch needs while it passes is in a Workspace, so that a step
+// after the first allocates nothing and several threads may predict at once.
+#pragma once
+
+#include <memory>
+#include <vector>
+
+#include "nn/dense.hpp"
+#include "nn/initializers.hpp"
+#include "nn/losses.hpp"
+
+namespace pyae {
+
+struct NetworkSpec {
+  std::vector<DenseSpec> layers;
+  Loss loss;
+  bool sum_reduction = false;  // the batch's loss is a sum, not a mean
+};
+
+// A batch's loss in parts, so that an epoch's loss is a mean over samples, not over batches.
+struct BatchLoss {
+  double data = 0;     // sum of w_i l_i
+  Index counted = 0;   // samples in the mean
+  double penalty = 0;  // of parameters and activity
+
+  double mean(bool sum_reduction) const {
+    if (sum_reduction) return data + penalty;
+    return (counted > 0 ? data / static_cast<double>(counted) : 0) + penalty;
+  }
+};
+
+template <class T>
+struct Workspace {
+  Index batch = 0;  // rows it has room for
+  Buffer<T> arena;
+  std::vector<LayerState<T>> states;
+  T* delta[2] = {nullptr, nullptr};  // (batch, widest layer)
+  std::unique_ptr<bool[]> touched;
+  MatmulScratch<T> scratch;
+};
+
+template <class T>
+class Network {
+ public:
+  Network(const NetworkSpec& spec, Index n_features, std::uint64_t seed)
+      : spec_(spec), training_loss_(spec.loss), n_features_(n_features), seed_(seed) {
+    build();
+    initialize_parameters();
+  }
+
+  Index n_features() const { return n_features_; }
+  Index n_outputs() const { return layers_.back()->units(); }
+  Index n_layers() const { return static_cast<Index>(layers_.size()); }
+  Index units(Index layer) const { return layers_[static_cast<std::size_t>(layer)]->units(); }
+  Index n_targets() const { return target_columns(spec_.loss, n_outputs()); }
+  const Loss& loss() const { return spec_.loss; }
+  bool sum_reduction() const { return spec_.sum_reduction; }
+  std::uint64_t seed() const { return seed_; }
+  const std::vector<Tensor>& tensors() const { return tensors_; }
+  Index n_parameters() const { return parameters_.size(); }
+  T* parameters() { return parameters_.data(); }
+  const T* parameters() const { return parameters_.data(); }
+  T* gradients() { return gradients_.ensure(parameters_.size()); }
+
+  // Sizes a workspace for `batch` rows; does nothing when it is large enough.
+  void prepare(Workspace<T>& work, Index batch) const {
+    if (work.batch >= batch && !work.states.empty()) return;
+    Index widest = 0, total = 0;
+    for (const auto& layer : layers_) {
+      widest = std::max(widest, layer->units());
+      const Index kept = needs_input(layer->activation()) ? 2 : 1;
+      total += padded(checked_product(batch, layer->units(), "a batch's output")) * kept +
+               padded(layer->units());
+    }
+    total += 2 * padded(checked_product(batch, widest, "a batch's output"));
+    T* next = work.arena.ensure(total);
+    const auto take = [&](Index size) { return std::exchange(next, next + padded(size)); };
+    work.states.assign(layers_.size(), {});
+    for (std::size_t l = 0; l < layers_.size(); ++l) {
+      const Index size = batch * layers_[l]->units();
+      work.states[l].y = take(size);
+      if (needs_input(layers_[l]->activation())) work.states[l].z = take(size);
+      work.states[l].column = take(layers_[l]->units());
+    }
+    for (T*& delta : work.delta) delta = take(batch * widest);
+    work.touched.reset(new bool[layers_.size()]);
+    work.batch = batch;
+  }
+
+  // Output of the first `upto` layers for x (batch, n_features); it stands in the workspace.
+  const T* forward(const Team& team, Workspace<T>& work, const T* x, Index batch,
+                   Index upto) const {
+    prepare(work, batch);
+    return run(Pass<T>{team, work.scratch, parameters(), batch}, work, x, upto, false);
+  }
+
+  // Loss of a batch; t (batch, n_targets), weights (batch) or null.
+  BatchLoss evaluate(const Team& team, Workspace<T>& work, const T* x, const T* t,
+                     const T* weights, Index batch) const {
+    prepare(work, batch);
+    const Pass<T> pass{team, work.scratch, parameters(), batch};
+    const T* y = run(pass, work, x, n_layers(), true);
+    BatchLoss loss;
+    loss.penalty = penalty(pass, work, nullptr);
+    loss.counted = counted_rows(training_loss_, t, batch);
+    loss.data = loss_rows<T>(team, training_loss_, t, y, batch, n_outputs(), weights, T(0), nullptr,
+                             nullptr);
+    return loss;
+  }
+
+  // Loss of a batch, and the gradients of loss and penalties by all parameters.
+  BatchLoss loss_and_gradients(const Team& team, Workspace<T>& work, const T* x, const T* t,
+                               const T* weights, Index batch) {
+    prepare(work, batch);
+    T* gradients = this->gradients();
+    const Pass<T> pass{team, work.scratch, parameters(), batch};
+    const T* y = run(pass, work, x, n_layers(), true);
+
+    BatchLoss loss;
+    loss.penalty = activity_penalties(pass, work);
+    loss.counted = counted_rows(training_loss_, t, batch);
+    const T scale = spec_.sum_reduction ? T(1)
+                    : loss.counted > 0  ? T(1) / static_cast<T>(loss.counted)
+                                        : T(0);
+    T* delta = work.delta[0];
+    loss.data = loss_rows(team, training_loss_, t, y, batch, n_outputs(), weights, scale, delta,
+                          static_cast<T*>(nullptr));
+    output_delta(pass, work, delta);
+
+    std::fill_n(work.touched.get(), layers_.size(), false);
+    for (std::size_t l = layers_.size(); l-- > 0;) {
+      const T* input = l == 0 ? x : work.states[l - 1].y;
+      layers_[l]->backward_parameters(pass, input, delta, gradients, work.touched.get());
+      if (l == 0) break;
+      T* below = delta == work.delta[0] ? work.delta[1] : work.delta[0];
+      const auto& state = work.states[l - 1];
+      layers_[l]->backward_input(pass, delta, below, layers_[l - 1]->delta_epilogue(state));
+      layers_[l - 1]->finish_delta(pass, state, below);
+      delta = below;
+    }
+    loss.penalty += parameter_penalties(pass, gradients);
+    return loss;
+  }
+
+ private:
+  // Regions of a workspace start at multiples of a cache line.
+  static Index padded(Index size) {
+    constexpr Index line = 64 / static_cast<Index>(sizeof(T));
+    return (size + line - 1) / line * line;
+  }
+
+  void build() {
+    Index inputs = n_features_, offset = 0;
+    for (std::size_t l = 0; l < spec_.layers.size(); ++l) {
+      const DenseSpec& layer = spec_.layers[l];
+      const auto index = static_cast<Index>(l);
+      Index kernel = 0;
+      if (layer.tied_to < 0) {
+        kernel = offset;
+        tensors_.push_back({index, true, inputs, layer.units, offset, layer.kernel_penalty});
+        offset += checked_product(inputs, layer.units, "a kernel");
+      } else {
+        kernel = owner_of(layer, index, inputs).offset;
+      }
+      const Index bias = offset;
+      if (layer.use_bias) {
+        tensors_.push_back({index, false, 1, layer.units, offset, layer.bias_penalty});
+        offset += layer.units;
+      }
+      layers_.push_back(std::make_unique<Dense<T>>(layer, index, inputs, kernel, bias));
+      inputs = layer.units;
+    }
+    checked_product(offset, static_cast<Index>(sizeof(T)), "the network");
+    parameters_.ensure(offset);
+    // Where the loss has its canonical link for a last activation, training stops at the logits.
+    stops_at_logits_ = link_to_logits(training_loss_, name_of(layers_.back()->activation()));
+  }
+
+  // The kernel that a tied layer uses the transpose of.
+  const Tensor& owner_of(const DenseSpec& layer, Index index, Index inputs) const {
+    const std::string where = "layer " + std::to_string(index) + ": tied_to ";
+    for (const Tensor& tensor : tensors_) {
+      if (tensor.layer != layer.tied_to || !tensor.is_kernel) continue;
+      if (tensor.rows != layer.units || tensor.columns != inputs) {
+        throw std::invalid_argument(
+            where + "needs a kernel of shape (" + std::to_string(layer.units) + ", " +
+            std::to_string(inputs) + "), but layer " + std::to_string(layer.tied_to) +
+            " has one of shape (" + std::to_string(tensor.rows) + ", " +
+            std::to_string(tensor.columns) + ")");
+      }
+      return tensor;
+    }
+    throw std::invalid_argument(where + "must name an earlier layer with a kernel of its own, got " +
+                                std::to_string(layer.tied_to));
+  }
+
+  void initialize_parameters() {
+    for (const Tensor& tensor : tensors_) {
+      if (!tensor.is_kernel) continue;
+      std::vector<double> kernel(static_cast<std::size_t>(tensor.size()));
+      const auto& options = spec_.layers[static_cast<std::size_t>(tensor.layer)].initializer;
+      initialize(make_item<Initializer>(options, "initializer"), seed_,
+                 static_cast<std::uint64_t>(tensor.layer), tensor.rows, tensor.columns,
+                 kernel.data());
+      std::transform(kernel.begin(), kernel.end(), parameters() + tensor.offset,
+                     [](double value) { return static_cast<T>(value); });
+    }
+  }
+
+  const T* run(const Pass<T>& pass, Workspace<T>& work, const T* x, Index upto,
+               bool to_logits) const {
+    for (std::size_t l = 0; l < static_cast<std::size_t>(upto); ++l) {
+      LayerState<T>& state = work.states[l];
+      const bool logits = to_logits && stops_at_logits_ && l + 1 == layers_.size();
+      state.activation = logits ? &kLinear : &layers_[l]->activation();
+      layers_[l]->forward(pass, x, state);
+      x = state.y;
+    }
+    return x;
+  }
+
+  // Activity penalties of all layers; leaves in each state how to differentiate its own. A last
+  // layer that stopped at its logits has its penalty on f(z), which is made in the spare delta.
+  double activity_penalties(const Pass<T>& pass, Workspace<T>& work) const {
+    double total = 0;
+    for (std::size_t l = 0; l < layers_.size(); ++l) {
+      LayerState<T>& state = work.states[l];
+      const Layer<T>& layer = *layers_[l];
+      const T* y = state.y;
+      if (is_empty(layer.activity_penalty())) {
+        state.penalty = {};
+        continue;
+      }
+      if (stops_at_logits_ && l + 1 == layers_.size()) {
+        activate(pass.team, layer.activation(), state.y, work.delta[1], pass.batch, layer.units());
+        y = work.delta[1];
+      }
+      total += activity_penalty(pass.team, layer.activity_penalty(), y, pass.batch, layer.units(),
+                                state.column, state.penalty);
+    }
+    return total;
+  }
+
+  double parameter_penalties(const Pass<T>& pass, T* gradients) const {
+    double total = 0;
+    for (const Tensor& tensor : tensors_) {
+      if (tensor.penalty.empty()) continue;
+      total += parameter_penalty(pass.team, tensor.penalty, parameters() + tensor.offset,
+                                 gradients == nullptr ? nullptr : gradients + tensor.offset,
+                                 tensor.size());
+    }
+    return total;
+  }
+
+  double penalty(const Pass<T>& pass, Workspace<T>& work, T* gradients) const {
+    return activity_penalties(pass, work) + parameter_penalties(pass, gradients);
+  }
+
+  // dL/dz of the last layer, in place, from dL/dy - or dL/dz itself, when training stops at the
+  // logits - and the activity penalty.
+  void output_delta(const Pass<T>& pass, Workspace<T>& work, T* delta) const {
+    const Layer<T>& layer = *layers_.back();
+    LayerState<T>& state = work.states.back();
+    const Index units = layer.units();
+    if (!stops_at_logits_) {
+      if (const Epilogue<T> epilogue = layer.delta_epilogue(state)) {
+        pass.team.for_ranges(pass.batch, rows_at_once(units), static_cast<double>(units),
+                             [&](Index begin, Index end) {
+                               epilogue(begin, 0, end - begin, units, delta + begin * units, units);
+                             });
+      }
+      layer.finish_delta(pass, state, delta);
+      return;
+    }
+    if (!state.penalty.active) return;
+    // y = f(z) stands in the spare delta; it becomes the penalty's own dz, which is added.
+    LayerState<T> own = state;
+    own.activation = &layer.activation();
+    own.y = work.delta[1];
+    T* extra = state.y;  // the logits are not needed any more
+    const auto size = static_cast<std::size_t>(pass.batch * units);
+    std::fill_n(extra, size, T(0));
+    layer.delta_epilogue(own)(0, 0, pass.batch, units, extra, units);
+    layer.finish_delta(pass, own, extra);
+    map_row(delta, extra, delta, pass.batch * units, [](Vec<T> a, Vec<T> b) { return a + b; });
+  }
+
+  static Index rows_at_once(Index units) { return std::max<Index>(1, kPassGrain / units); }
+
+  static inline const Activation kLinear = Linear{};
+
+  NetworkSpec spec_;
+  Loss training_loss_;
+  bool stops_at_logits_ = false;
+  Index n_features_;
+  std::uint64_t seed_;
+  std::vector<std::unique_ptr<Layer<T>>> layers_;
+  std::vector<Tensor> tensors_;
+  Buffer<T> parameters_, gradients_;
+};
+
+}  // namespace pyae

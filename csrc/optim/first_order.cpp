@@ -1,0 +1,116 @@
+// The one loop that applies any first-order rule.
+#include "optim/first_order.hpp"
+
+#include <atomic>
+
+#include "linalg/reductions.hpp"
+
+namespace pyae {
+namespace {
+
+template <class T>
+class FirstOrder final : public Optimizer<T> {
+ public:
+  FirstOrder(OptimizerSpec spec, Index n)
+      : Optimizer<T>(std::move(spec)),
+        rule_(make_item<FirstOrderRule>(this->spec_.options, "optimizer")),
+        n_(n) {
+    reset(n);
+  }
+
+  Index n_slots() const override {
+    return std::visit([](const auto& rule) { return rule.n_slots(); }, rule_);
+  }
+
+  void reset(Index n) override {
+    n_ = n;
+    auto& state = this->state_;
+    state.step = 0;
+    state.scalar = 1;
+    const double initial =
+        std::visit([](const auto& rule) { return rule.initial_slot(); }, rule_);
+    T* slots = state.slots.ensure(n_slots() * n);
+    std::fill_n(slots, n_slots() * n, static_cast<T>(initial));
+  }
+
+  bool step(const Team& team, const std::vector<Tensor>& tensors, T* w, const T* g) override {
+    const double lr = this->learning_rate();
+    const Clipping& clipping = this->spec_.clipping;
+    const double overall = clipping.global_norm > 0
+                               ? shrink(clipping.global_norm, square_norm(team, g, n_))
+                               : 1;
+    ++this->state_.step;
+    return std::visit(
+        [&](const auto& rule) {
+          const auto scalars =
+              rule.prepare(lr, static_cast<double>(this->state_.step), this->state_.scalar);
+          std::atomic<bool> finite{true};
+          for (const Tensor& tensor : tensors) {
+            double scale = overall;
+            if (clipping.norm > 0) {
+              scale = shrink(clipping.norm, square_norm(team, g + tensor.offset, tensor.size()));
+            }
+            team.for_ranges(tensor.size(), 16384, 1.5, [&](Index begin, Index end) {
+              if (!update_range(rule, scalars, tensor.is_kernel, tensor.offset + begin,
+                                end - begin, scale, w, g)) {
+                finite = false;
+              }
+            });
+          }
+          return finite.load();
+        },
+        rule_);
+  }
+
+ private:
+  static double square_norm(const Team& team, const T* g, Index n) {
+    return ordered_sum(team, g, n, [](Vec<T> v) { return v * v; });
+  }
+  static double shrink(double limit, double square_norm) {
+    return limit / std::max(std::sqrt(square_norm), limit);
+  }
+
+  template <class Rule>
+  bool update_range(const Rule& rule, const typename Rule::Step& scalars, bool is_kernel,
+                    Index first, Index count, double scale, T* w, const T* g) {
+    using V = Vec<T>;
+    constexpr Index kMostSlots = 3;
+    const Index slots = rule.n_slots(), n = n_;
+    const double limit = this->spec_.clipping.value;
+    T* slot = this->state_.slots.data() + first;
+    w += first;
+    g += first;
+    IntVec<V> bad{};
+    const auto update = [&](Index i, Index lanes) {
+      V gradient = detail::load_up_to(g + i, lanes);
+      if (scale != 1) gradient *= splat<V>(scale);
+      if (limit > 0) gradient = at_least(at_most(gradient, splat<V>(limit)), splat<V>(-limit));
+      V own[kMostSlots] = {};
+      for (Index k = 0; k < slots; ++k) own[k] = detail::load_up_to(slot + k * n + i, lanes);
+      const V before = detail::load_up_to(w + i, lanes);
+      const V after = rule.update(before, gradient, own, scalars, is_kernel);
+      const IntVec<V> finite = is_finite(after);
+      bad |= ~finite;
+      detail::store_up_to(w + i, select(finite, after, before), lanes);
+      for (Index k = 0; k < slots; ++k) detail::store_up_to(slot + k * n + i, own[k], lanes);
+    };
+    for_lanes<T>(
+        count, [&](Index i) { update(i, kLanes<T>); }, [&](Index i, Index rest) { update(i, rest); });
+    return !any(bad);
+  }
+
+  FirstOrderRule rule_;
+  Index n_;
+};
+
+}  // namespace
+
+template <class T>
+std::unique_ptr<Optimizer<T>> make_optimizer(OptimizerSpec spec, Index n_parameters) {
+  return std::make_unique<FirstOrder<T>>(std::move(spec), n_parameters);
+}
+
+template std::unique_ptr<Optimizer<float>> make_optimizer(OptimizerSpec, Index);
+template std::unique_ptr<Optimizer<double>> make_optimizer(OptimizerSpec, Index);
+
+}  // namespace pyae

@@ -1,0 +1,58 @@
+// What an optimizer offers the trainer: code over flat arrays that knows nothing of layers beyond
+// which stretch of parameters is which tensor.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "nn/layer.hpp"
+#include "optim/schedules.hpp"
+
+namespace pyae {
+
+// Gradients are clipped before anything else sees them; at most one of these, 0 being none.
+struct Clipping {
+  double value = 0;        // each entry to [-value, value]
+  double norm = 0;         // each tensor's L2 norm to at most this
+  double global_norm = 0;  // the L2 norm of all gradients together
+};
+
+struct OptimizerSpec {
+  Options options;  // name and hyper-parameters but for the learning rate
+  Schedule learning_rate;
+  Clipping clipping;
+};
+
+// Everything an optimizer remembers between steps.
+template <class T>
+struct OptimizerState {
+  std::int64_t step = 0;  // updates done: counted once a step, not once a tensor
+  double scalar = 1;      // a running product, for the rules that have one
+  Buffer<T> slots;        // (n_slots, n_parameters)
+};
+
+template <class T>
+class Optimizer {
+ public:
+  explicit Optimizer(OptimizerSpec spec) : spec_(std::move(spec)) {}
+  virtual ~Optimizer() = default;
+
+  virtual Index n_slots() const = 0;
+  // One update of w from the gradients g, both (n). A value that would become non-finite keeps what
+  // it was; false is returned then.
+  virtual bool step(const Team& team, const std::vector<Tensor>& tensors, T* w, const T* g) = 0;
+  // Forgets everything: n is the number of parameters.
+  virtual void reset(Index n) = 0;
+
+  double learning_rate() const { return spec_.learning_rate(state_.step); }
+  OptimizerState<T>& state() { return state_; }
+  const OptimizerState<T>& state() const { return state_; }
+
+ protected:
+  OptimizerSpec spec_;
+  OptimizerState<T> state_;
+};
+
+}  // namespace pyae

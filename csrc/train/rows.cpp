@@ -1,0 +1,153 @@
+#include "train/rows.hpp"
+
+#include <cstring>
+
+namespace pyae {
+namespace {
+
+template <class F>
+auto visit_type(ElementType type, F&& f) {
+  switch (type) {
+    case ElementType::f32: return f(float{});
+    case ElementType::f64: return f(double{});
+    case ElementType::u8: return f(std::uint8_t{});
+    case ElementType::i8: return f(std::int8_t{});
+    case ElementType::u16: return f(std::uint16_t{});
+    case ElementType::i16: return f(std::int16_t{});
+    case ElementType::u32: return f(std::uint32_t{});
+    case ElementType::i32: return f(std::int32_t{});
+    case ElementType::u64: return f(std::uint64_t{});
+    case ElementType::i64: return f(std::int64_t{});
+  }
+  throw std::logic_error("unknown element type");
+}
+
+
+template <class S>
+inline S load_element(const char* p, bool swapped) {
+  char bytes[sizeof(S)];
+  std::memcpy(bytes, p, sizeof(S));
+  if (swapped) std::reverse(bytes, bytes + sizeof(S));
+  S value;
+  std::memcpy(&value, bytes, sizeof(S));
+  return value;
+}
+
+template <class S, class T>
+void convert_row(const RowSource& source, Index row, Index first_column, Index columns, T* out) {
+  const char* p = source.data + row * source.row_stride + first_column * source.column_stride;
+  const bool dense = source.column_stride == static_cast<Index>(sizeof(S)) && !source.swapped;
+  const T scale = static_cast<T>(source.scale);
+  if (dense && std::is_same_v<S, T> && source.scale == 1) {
+    std::memcpy(out, p, static_cast<std::size_t>(columns) * sizeof(T));
+  } else if (dense) {
+    for (Index j = 0; j < columns; ++j) {
+      S value;
+      std::memcpy(&value, p + j * static_cast<Index>(sizeof(S)), sizeof(S));
+      out[j] = static_cast<T>(value) * scale;
+    }
+  } else {
+    for (Index j = 0; j < columns; ++j) {
+      out[j] = static_cast<T>(load_element<S>(p + j * source.column_stride, source.swapped)) * scale;
+    }
+  }
+}
+
+// Looks at rows [begin, end); values equal to `ignored` are passed over. With `lows` and `highs`
+// given, each column's range is widened to hold its values.
+template <class T>
+Scan scan_rows(const RowSource& source, Index begin, Index end, double ignored, double* lows,
+               double* highs) {
+  using V = Vec<T>;
+  constexpr Index kChunk = 512;
+  Scan scan;
+  V low = splat<V>(Scan::kInfinite), high = splat<V>(-Scan::kInfinite);
+  visit_type(source.type, [&](auto element) {
+    using S = decltype(element);
+    T values[kChunk];
+    for (Index i = begin; i < end; ++i) {
+      for (Index j = 0; j < source.columns; j += kChunk) {
+        const Index n = std::min(kChunk, source.columns - j);
+        convert_row<S>(source, i, j, n, values);
+        const Index padded = (n + kLanes<T> - 1) / kLanes<T> * kLanes<T>;
+        if (ignored == ignored) {
+          for (Index c = 0; c < n; ++c) {
+            if (static_cast<double>(values[c]) == ignored) values[c] = 0;
+          }
+        }
+        std::fill(values + n, values + padded, values[n - 1]);
+        V nothing{};  // x - x is 0 for a finite x and NaN otherwise
+        IntVec<V> broken{};
+        for (Index c = 0; c < padded; c += kLanes<T>) {
+          const V v = load(values + c);
+          nothing += v - v;
+          low = select(v < low, v, low);
+          high = select(v > high, v, high);
+          if (source.columns == 1) {  // classes come one a row
+            const V rounder = splat<V>(1.5 * static_cast<double>(UintOf<T>(1) << (sizeof(T) == 4 ? 23 : 52)));
+            broken |= ((v + rounder) - rounder != v);
+          }
+        }
+        scan.integral = scan.integral && !any(broken);
+        if (any(nothing != V{}) && scan.first_bad_row < 0) scan.first_bad_row = i;
+        if (lows != nullptr) {
+          for (Index c = 0; c < n; ++c) {
+            lows[j + c] = std::min(lows[j + c], static_cast<double>(values[c]));
+            highs[j + c] = std::max(highs[j + c], static_cast<double>(values[c]));
+          }
+        }
+      }
+    }
+  });
+  scan.low = -static_cast<double>(horizontal_max(-low));
+  scan.high = static_cast<double>(horizontal_max(high));
+  return scan;
+}
+
+}  // namespace
+
+template <class T>
+void gather(const Team& team, const RowSource& source, const Index* rows, Index first, Index count,
+            T* out) {
+  visit_type(source.type, [&](auto element) {
+    using S = decltype(element);
+    team.for_ranges(count, 16, 0.3 * static_cast<double>(source.columns),
+                    [&](Index begin, Index end) {
+                      for (Index i = begin; i < end; ++i) {
+                        convert_row<S>(source, rows == nullptr ? first + i : rows[i], 0,
+                                               source.columns, out + i * source.columns);
+                      }
+                    });
+  });
+}
+
+template <class T>
+Scan scan(const Team& team, const RowSource& source, double ignored) {
+  constexpr Index kPieces = 64;
+  Scan parts[kPieces];
+  const Index grain = std::max<Index>(1, (source.rows + kPieces - 1) / kPieces);
+  team.for_ranges(source.rows, grain, 0.5 * static_cast<double>(source.columns),
+                  [&](Index begin, Index end) {
+                    parts[begin / grain] =
+                        scan_rows<T>(source, begin, end, ignored, nullptr, nullptr);
+                  });
+  Scan total;
+  for (const Scan& part : parts) total.merge(part);
+  return total;
+}
+
+template <class T>
+void column_ranges(const RowSource& source, double* lows, double* highs) {
+  std::fill_n(lows, source.columns, Scan::kInfinite);
+  std::fill_n(highs, source.columns, -Scan::kInfinite);
+  scan_rows<T>(source, 0, source.rows, std::numeric_limits<double>::quiet_NaN(), lows, highs);
+}
+
+template void gather(const Team&, const RowSource&, const Index*, Index, Index, float*);
+template void gather(const Team&, const RowSource&, const Index*, Index, Index, double*);
+template Scan scan<float>(const Team&, const RowSource&, double);
+template Scan scan<double>(const Team&, const RowSource&, double);
+template void column_ranges<float>(const RowSource&, double*, double*);
+template void column_ranges<double>(const RowSource&, double*, double*);
+
+}  // namespace pyae

@@ -1,0 +1,258 @@
+// The training loop: shuffle -> gather -> corrupt -> forward -> loss -> backward -> penalties ->
+// update, epoch after epoch, with validation, early stopping and a hook. It knows nothing of
+// Python.
+#pragma once
+
+#include <chrono>
+#include <numeric>
+
+#include "nn/corruption.hpp"
+#include "nn/network.hpp"
+#include "optim/first_order.hpp"
+#include "train/rows.hpp"
+
+namespace pyae {
+
+template <class T>
+struct DataSet {
+  RowSource x, t;
+  bool same = false;           // the targets are the inputs: an autoencoder
+  const T* weights = nullptr;  // (rows), or null
+};
+
+struct EarlyStopping {
+  bool active = false;
+  bool on_validation = true;  // monitors val_loss, otherwise loss
+  Index patience = 0;
+  double min_delta = 0;
+  bool restore_best = true;
+};
+
+struct FitOptions {
+  Index epochs = 1, batch_size = 32;
+  bool shuffle = true;
+  Corruption corruption;
+  EarlyStopping early_stopping;
+};
+
+struct EpochReport {
+  Index epoch = 0;  // within this fit, from 0
+  double loss = 0, val_loss = 0, learning_rate = 0, seconds = 0;
+};
+
+// Where training is, for whoever shows it.
+struct Progress {
+  Index epoch = 0, batch = 0, n_batches = 0;
+  double loss = 0;
+};
+
+class Hook : public Interrupt {
+ public:
+  virtual bool epoch_end(const EpochReport& report) = 0;  // true: stop after this epoch
+  Progress progress;
+};
+
+struct FitResult {
+  std::vector<EpochReport> epochs;
+  bool diverged = false, stopped_early = false, restored_best = false;
+  Index best_epoch = -1;
+  EpochReport last;  // where it diverged
+};
+
+// Adds up batches to the mean over samples.
+class LossMean {
+ public:
+  void add(const BatchLoss& batch, Index rows) {
+    data_ += batch.data;
+    counted_ += batch.counted;
+    penalty_ += batch.penalty * static_cast<double>(rows);
+    rows_ += rows;
+  }
+  double value(bool sum_reduction) const {
+    const double penalty = rows_ > 0 ? penalty_ / static_cast<double>(rows_) : 0;
+    if (sum_reduction) return data_ + penalty;
+    return (counted_ > 0 ? data_ / static_cast<double>(counted_) : 0) + penalty;
+  }
+
+ private:
+  double data_ = 0, penalty_ = 0;
+  Index counted_ = 0, rows_ = 0;
+};
+
+// Batches of a data set, converted into buffers of its own where they cannot be used in place.
+template <class T>
+class BatchReader {
+ public:
+  void prepare(const DataSet<T>& data, Index batch) {
+    x_.ensure(batch * data.x.columns);
+    t_.ensure(batch * data.t.columns);
+    weights_.ensure(batch);
+  }
+  struct Batch {
+    const T *x, *t, *weights;
+  };
+  // Rows rows[0..count), or first ... where `rows` is null.
+  Batch read(const Team& team, const DataSet<T>& data, const Corruption& corruption,
+             std::uint64_t seed, std::uint64_t epoch, const Index* rows, Index first, Index count) {
+    const bool clean = std::holds_alternative<NoCorruption>(corruption);
+    Batch batch{};
+    const auto fetch = [&](const RowSource& source, Buffer<T>& buffer, bool to_change) -> const T* {
+      if (rows == nullptr && !to_change) {
+        if (const T* direct = in_place<T>(source, first)) return direct;
+      }
+      gather(team, source, rows, first, count, buffer.data());
+      return buffer.data();
+    };
+    batch.x = fetch(data.x, x_, !clean);
+    if (data.same && clean) {
+      batch.t = batch.x;
+    } else if (data.same && batch.x == x_.data()) {
+      std::copy_n(batch.x, count * data.x.columns, t_.data());
+      batch.t = t_.data();
+    } else {
+      batch.t = fetch(data.t, t_, false);
+    }
+    if (!clean) corrupt(team, corruption, seed, epoch, rows, first, count, data.x.columns, x_.data());
+    if (data.weights != nullptr) {
+      if (rows == nullptr) {
+        batch.weights = data.weights + first;
+      } else {
+        for (Index i = 0; i < count; ++i) weights_.data()[i] = data.weights[rows[i]];
+        batch.weights = weights_.data();
+      }
+    }
+    return batch;
+  }
+
+ private:
+  Buffer<T> x_, t_, weights_;
+};
+
+template <class T>
+class Trainer {
+ public:
+  // Several fits on one network go on where the last ended: optimizer, epoch number, streams.
+  FitResult fit(Network<T>& network, Optimizer<T>& optimizer, std::uint64_t& epochs_trained,
+                const Team& team, const DataSet<T>& data, const DataSet<T>* validation,
+                const FitOptions& options, Hook& hook) {
+    const Index n = data.x.rows;
+    const Index batch_size = std::min(options.batch_size, n);
+    const Index n_batches = (n + batch_size - 1) / batch_size;
+    reader_.prepare(data, batch_size);
+    network.prepare(work_, batch_size);
+    order_.resize(options.shuffle ? static_cast<std::size_t>(n) : 0);
+
+    FitResult result;
+    result.epochs.reserve(static_cast<std::size_t>(options.epochs));
+    double best = std::numeric_limits<double>::infinity();
+    Index waited = 0;
+    for (Index e = 0; e < options.epochs; ++e) {
+      const auto start = std::chrono::steady_clock::now();
+      EpochReport report;
+      report.epoch = e;
+      hook.progress = {e, 0, n_batches, 0};
+      network.prepare(work_, batch_size);
+      if (!run_epoch(network, optimizer, epochs_trained, team, data, options, batch_size, hook,
+                     report)) {
+        optimizer.reset(network.n_parameters());
+        result.diverged = true;
+        result.last = report;
+        break;
+      }
+      ++epochs_trained;
+      if (validation != nullptr) {
+        report.val_loss = evaluate(network, team, *validation, options.batch_size);
+      }
+      report.seconds =
+          std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+      result.epochs.push_back(report);
+
+      const EarlyStopping& early = options.early_stopping;
+      if (early.active) {
+        const double monitored = early.on_validation ? report.val_loss : report.loss;
+        if (monitored < best - early.min_delta) {
+          best = monitored;
+          waited = 0;
+          result.best_epoch = e;
+          if (early.restore_best) {
+            std::copy_n(network.parameters(), network.n_parameters(),
+                        best_.ensure(network.n_parameters()));
+          }
+        } else {
+          ++waited;
+        }
+      }
+      if (hook.epoch_end(report)) break;
+      if (early.active && waited > 0 && waited >= early.patience) {
+        result.stopped_early = true;
+        break;
+      }
+    }
+    if (options.early_stopping.active && options.early_stopping.restore_best &&
+        result.best_epoch >= 0) {
+      std::copy_n(best_.data(), network.n_parameters(), network.parameters());
+      result.restored_best = true;
+    }
+    return result;
+  }
+
+  // The mean loss over a data set, penalties included.
+  double evaluate(const Network<T>& network, const Team& team, const DataSet<T>& data,
+                  Index batch_size) {
+    batch_size = std::min(batch_size, data.x.rows);
+    validation_reader_.prepare(data, batch_size);
+    network.prepare(validation_work_, batch_size);
+    LossMean mean;
+    for (Index first = 0; first < data.x.rows; first += batch_size) {
+      const Index count = std::min(batch_size, data.x.rows - first);
+      const auto batch = validation_reader_.read(team, data, NoCorruption{}, 0, 0, nullptr, first,
+                                                 count);
+      mean.add(network.evaluate(team, validation_work_, batch.x, batch.t, batch.weights, count),
+               count);
+    }
+    return mean.value(network.sum_reduction());
+  }
+
+ private:
+  // False when the loss or the weights stopped being finite; the weights are the last finite ones.
+  bool run_epoch(Network<T>& network, Optimizer<T>& optimizer, std::uint64_t epoch,
+                 const Team& team, const DataSet<T>& data, const FitOptions& options,
+                 Index batch_size, Hook& hook, EpochReport& report) {
+    const Index n = data.x.rows;
+    const Team undisturbed(team.threads());  // an update is never left half done
+    Index* order = nullptr;
+    if (options.shuffle) {
+      std::iota(order_.begin(), order_.end(), Index{0});
+      shuffle(network.seed(), epoch, order_.data(), n);
+      order = order_.data();
+    }
+    LossMean mean;
+    for (Index first = 0; first < n; first += batch_size) {
+      team.check_interrupt();
+      const Index count = std::min(batch_size, n - first);
+      const auto batch =
+          reader_.read(team, data, options.corruption, network.seed(), epoch,
+                       order == nullptr ? nullptr : order + first, first, count);
+      const BatchLoss loss =
+          network.loss_and_gradients(team, work_, batch.x, batch.t, batch.weights, count);
+      report.learning_rate = optimizer.learning_rate();
+      if (!std::isfinite(loss.data) || !std::isfinite(loss.penalty)) return false;
+      if (!optimizer.step(undisturbed, network.tensors(), network.parameters(),
+                          network.gradients())) {
+        return false;
+      }
+      mean.add(loss, count);
+      hook.progress.batch = first / batch_size + 1;
+      hook.progress.loss = mean.value(network.sum_reduction());
+    }
+    report.loss = mean.value(network.sum_reduction());
+    return true;
+  }
+
+  BatchReader<T> reader_, validation_reader_;
+  Workspace<T> work_, validation_work_;
+  std::vector<Index> order_;
+  Buffer<T> best_;
+};
+
+}  // namespace pyae

@@ -1,0 +1,101 @@
+"""pyae: neural networks and autoencoders with a C++ core, fast on a CPU.
+
+Names are imported when they are first used, so that ``import pyae`` costs little more than NumPy.
+
+Examples
+--------
+>>> import numpy as np
+>>> import pyae
+>>> X = np.random.default_rng(0).normal(size=(256, 8)).astype("float32")
+>>> model = pyae.Sequential(
+...     [pyae.Dense(3, "tanh"), pyae.Dense(8)], optimizer="adam", random_state=0
+... )
+>>> history = model.fit(X, X, epochs=5)
+>>> history.history["loss"][-1] < history.history["loss"][0]
+True
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from pyae import (
+        activations,
+        callbacks,
+        datasets,
+        initializers,
+        layers,
+        losses,
+        model,
+        noise,
+        optimizers,
+        reference,
+        regularizers,
+        schedules,
+    )
+    from pyae._backend import set_num_threads, show_config
+    from pyae.layers import Dense
+    from pyae.model import DivergenceWarning, History, Sequential
+
+__version__ = "0.1.0"
+
+_MODULES = (
+    "activations",
+    "callbacks",
+    "datasets",
+    "initializers",
+    "layers",
+    "losses",
+    "model",
+    "noise",
+    "optimizers",
+    "reference",
+    "regularizers",
+    "schedules",
+)
+_NAMES = {
+    "Dense": "layers",
+    "DivergenceWarning": "model",
+    "History": "model",
+    "Sequential": "model",
+    "set_num_threads": "_backend",
+    "show_config": "_backend",
+}
+
+__all__ = [
+    "Dense",
+    "DivergenceWarning",
+    "History",
+    "Sequential",
+    "__version__",
+    "activations",
+    "callbacks",
+    "datasets",
+    "initializers",
+    "layers",
+    "losses",
+    "model",
+    "noise",
+    "optimizers",
+    "reference",
+    "regularizers",
+    "schedules",
+    "set_num_threads",
+    "show_config",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name in _MODULES:
+        return importlib.import_module(f"pyae.{name}")
+    if name in _NAMES:
+        value = getattr(importlib.import_module(f"pyae.{_NAMES[name]}"), name)
+        globals()[name] = value
+        return value
+    raise AttributeError(f"module 'pyae' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

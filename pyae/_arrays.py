@@ -1,0 +1,99 @@
+"""What comes in through the door: arrays of many kinds, each accepted in place or refused by name."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+Floats = npt.NDArray[Any]  # float32 or float64
+
+
+def as_real_array(value: Any, name: str) -> npt.NDArray[Any]:
+    """Return an array of real numbers, the caller's own memory wherever the core can read it.
+
+    float32, float64, integers and booleans stay as they are: of any strides and byte order. Other
+    real types (half precision, objects that are numbers) are converted.
+
+    Raises
+    ------
+    TypeError
+        The values are not real numbers.
+    """
+    if hasattr(value, "toarray") and hasattr(value, "nnz"):
+        raise TypeError(f"{name} is a sparse matrix; pass {name}.toarray()")
+    array = np.asarray(value)
+    kind, size = array.dtype.kind, array.dtype.itemsize
+    if kind in "biu" or (kind == "f" and size in (4, 8)):
+        return array
+    if kind == "f":
+        return array.astype(np.float32 if size < 4 else np.float64)
+    if kind == "O":
+        try:
+            return array.astype(np.float64)
+        except (TypeError, ValueError) as error:
+            raise TypeError(f"{name} must hold real numbers, got dtype object: {error}") from None
+    raise TypeError(f"{name} must hold real numbers, got dtype {array.dtype}")
+
+
+def as_samples(value: Any, name: str) -> npt.NDArray[Any]:
+    """Return a (n_samples, n_features) array of real numbers."""
+    array = as_real_array(value, name)
+    if array.ndim != 2:
+        hint = (
+            f"{name}.reshape(-1, 1) if it is one feature, {name}.reshape(1, -1) if one sample"
+            if array.ndim == 1
+            else f"{name}.reshape(len({name}), -1) makes each sample one row"
+        )
+        raise ValueError(
+            f"{name} must have two dimensions (n_samples, n_features), got shape {array.shape}; "
+            + hint
+        )
+    if 0 in array.shape:
+        raise ValueError(f"{name} must not be empty, got shape {array.shape}")
+    return array
+
+
+def as_targets(value: Any, name: str) -> npt.NDArray[Any]:
+    """Return a (n_samples, n_outputs) array; one value a sample may come as (n_samples,)."""
+    array = as_real_array(value, name)
+    return as_samples(array.reshape(-1, 1) if array.ndim == 1 else array, name)
+
+
+def as_weights(value: Any, name: str, n_samples: int, dtype: npt.DTypeLike) -> Floats | None:
+    """Return sample weights as a contiguous (n_samples,) array of `dtype`, or None.
+
+    Raises
+    ------
+    ValueError
+        The shape is not (n_samples,), or a weight is negative, NaN or infinite, or all are zero.
+    """
+    if value is None:
+        return None
+    array = as_real_array(value, name)
+    if array.shape != (n_samples,):
+        raise ValueError(f"{name} must have shape ({n_samples},), got {array.shape}")
+    weights = np.ascontiguousarray(array, dtype=dtype)
+    if not np.isfinite(weights).all():
+        raise ValueError(f"{name} must be finite, but holds NaN or infinity")
+    if (weights < 0).any():
+        raise ValueError(f"{name} must not be negative, got a least value of {weights.min()}")
+    if not weights.any():
+        raise ValueError(f"{name} must have a positive value, but all are zero")
+    return weights
+
+
+def as_floats(value: Any, name: str, dtype: npt.DTypeLike = None) -> Floats:
+    """Return a C-contiguous, native array of floats: float32 stays, all else becomes float64."""
+    array = as_real_array(value, name)
+    if dtype is None:
+        dtype = np.float32 if array.dtype == np.float32 else np.float64
+    return np.ascontiguousarray(array, dtype=dtype)
+
+
+def require_finite(array: npt.NDArray[Any], name: str) -> None:
+    """Raise a ValueError when a value is NaN or infinite."""
+    if not np.isfinite(array).all():
+        where = tuple(int(i) for i in np.argwhere(~np.isfinite(array))[0])
+        raise ValueError(f"{name} must be finite, but holds {array[where]} at index {where}")

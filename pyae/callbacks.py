@@ -1,0 +1,136 @@
+"""What can follow or stop a fit."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal
+
+if TYPE_CHECKING:
+    from pyae.model import History, Sequential
+
+__all__ = ["Callback", "EarlyStopping", "LambdaCallback"]
+
+
+class Callback:
+    """Called during a fit; subclass it and override what is needed.
+
+    Weights, predictions and everything else of the model can be used in a callback; setting
+    ``model.stop_training = True`` ends the fit after the epoch. An exception that a callback raises
+    ends the fit at once and leaves the model as it is.
+
+    Attributes
+    ----------
+    model : Sequential
+        The model that is being fitted.
+    """
+
+    model: Sequential
+
+    def on_train_begin(self, model: Sequential) -> None:
+        """Do something before the first epoch."""
+
+    def on_epoch_end(self, epoch: int, logs: Mapping[str, float]) -> None:
+        """Do something after each epoch.
+
+        Parameters
+        ----------
+        epoch : int
+            Number of the epoch within this fit, from 0.
+        logs : mapping
+            ``"loss"``, ``"learning_rate"``, ``"seconds"``, and ``"val_loss"`` with validation data.
+        """
+
+    def on_train_end(self, history: History) -> None:
+        """Do something after the last epoch, also when the fit was stopped early."""
+
+
+class LambdaCallback(Callback):
+    """Calls a function after each epoch.
+
+    Parameters
+    ----------
+    on_epoch_end : callable
+        Called with the epoch's number, from 0, and its logs.
+
+    Raises
+    ------
+    TypeError
+        The argument cannot be called.
+
+    Examples
+    --------
+    >>> callback = LambdaCallback(lambda epoch, logs: print(epoch, logs["loss"]))
+    """
+
+    def __init__(self, on_epoch_end: Callable[[int, Mapping[str, float]], Any]) -> None:
+        if not callable(on_epoch_end):
+            raise TypeError(f"on_epoch_end must be callable, got {on_epoch_end!r}")
+        self._function = on_epoch_end
+
+    def on_epoch_end(self, epoch: int, logs: Mapping[str, float]) -> None:
+        """Call the function."""
+        self._function(epoch, logs)
+
+
+@dataclass
+class EarlyStopping(Callback):
+    """Stop when the loss has not improved for some epochs; it runs within the compiled loop.
+
+    Parameters
+    ----------
+    monitor : {"val_loss", "loss"}, default "val_loss"
+        What must improve.
+    patience : int, default 0
+        Stop after this many epochs in a row without improvement (0 counts as 1).
+    min_delta : float, default 0.0
+        An improvement is a fall by more than this.
+    restore_best_weights : bool, default True
+        Leave the model with the weights of its best epoch.
+
+    Raises
+    ------
+    ValueError
+        A value is outside its limits.
+
+    Examples
+    --------
+    >>> EarlyStopping(patience=5)
+    EarlyStopping(monitor='val_loss', patience=5, min_delta=0.0, restore_best_weights=True)
+    """
+
+    monitor: Literal["val_loss", "loss"] = "val_loss"
+    patience: int = 0
+    min_delta: float = 0.0
+    restore_best_weights: bool = True
+
+    def __post_init__(self) -> None:
+        if self.monitor not in ("val_loss", "loss"):
+            raise ValueError(f"monitor must be 'val_loss' or 'loss', got {self.monitor!r}")
+        if isinstance(self.patience, bool) or not isinstance(self.patience, int):
+            raise TypeError(f"patience must be an integer, got {self.patience!r}")
+        if self.patience < 0:
+            raise ValueError(f"patience must not be negative, got {self.patience}")
+        if not 0 <= self.min_delta < float("inf"):
+            raise ValueError(f"min_delta must not be negative, got {self.min_delta}")
+
+
+def resolve_callbacks(value: Any) -> list[Callback]:
+    """Return the callbacks given as one, as a function (epoch, logs), or as a sequence of these."""
+    if value is None:
+        return []
+    if isinstance(value, Callback) or callable(value):
+        value = [value]
+    result = []
+    for item in value:
+        if isinstance(item, type) and issubclass(item, Callback):
+            raise TypeError(f"callbacks must be instances: write {item.__name__}()")
+        if isinstance(item, Callback):
+            result.append(item)
+        elif callable(item):
+            result.append(LambdaCallback(item))
+        else:
+            raise TypeError(f"callbacks must be Callback objects or functions, got {item!r}")
+    if sum(isinstance(item, EarlyStopping) for item in result) > 1:
+        raise ValueError("callbacks must hold at most one EarlyStopping")
+    return result

@@ -1,0 +1,704 @@
+"""Sequential: a stack of layers, compiled into one network and trained in C++."""
+
+from __future__ import annotations
+
+import dataclasses
+import operator
+import secrets
+import sys
+import warnings
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING, Any, TextIO
+
+import numpy as np
+import numpy.typing as npt
+
+from pyae import callbacks as callbacks_module
+from pyae import losses, optimizers
+from pyae import noise as noise_module
+from pyae._arrays import Floats, as_floats, as_samples, as_targets, as_weights, require_finite
+from pyae._backend import check_threads, core, effective_threads
+from pyae.layers import Dense
+from pyae.progress import Progress
+
+if TYPE_CHECKING:
+    from pyae._backend import Network
+
+__all__ = ["DivergenceWarning", "History", "Sequential"]
+
+
+class DivergenceWarning(RuntimeWarning):
+    """Training was stopped because the loss or the weights were no longer finite."""
+
+
+@dataclasses.dataclass
+class History:
+    """What happened during a fit.
+
+    Attributes
+    ----------
+    history : dict of str to list of float
+        ``"loss"``, ``"learning_rate"`` (of the epoch's last update), ``"seconds"`` and, with
+        validation data, ``"val_loss"``: one value an epoch. Losses are means over samples and hold
+        the penalties; a training loss is the mean over the epoch's batches, as the weights changed.
+    diverged : bool
+        Whether training stopped because a loss or a weight was not finite.
+    stopped_early : bool
+        Whether `EarlyStopping` ended it.
+    best_epoch : int or None
+        The best epoch, from 0, as `EarlyStopping` saw it.
+    """
+
+    history: dict[str, list[float]] = dataclasses.field(default_factory=dict)
+    diverged: bool = False
+    stopped_early: bool = False
+    best_epoch: int | None = None
+
+    @property
+    def epoch(self) -> list[int]:
+        """The numbers of the epochs that were finished, from 0."""
+        return list(range(len(self.history.get("loss", []))))
+
+    def _append(self, logs: dict[str, float]) -> None:
+        for key, value in logs.items():
+            self.history.setdefault(key, []).append(value)
+
+
+@dataclasses.dataclass(frozen=True)
+class _Data:
+    """Checked arrays on their way to the core; y is None where it is X."""
+
+    X: npt.NDArray[Any]
+    y: npt.NDArray[Any] | None
+    weights: Floats | None
+
+
+class Sequential:
+    """A network of layers in a row, its loss and its optimizer.
+
+    The layers are described in Python and compiled once, when the number of features is known, into
+    a network that owns its parameters in C++.
+
+    Parameters
+    ----------
+    layers : sequence of Dense
+        At least one.
+    loss : str or Loss, default "mean_squared_error"
+        One of `pyae.losses`.
+    optimizer : str or Optimizer, default "adam"
+        One of `pyae.optimizers`.
+    dtype : {"float32", "float64"}, default "float32"
+        What the network computes in.
+    precision : None
+        Reserved for reduced precision; None computes everything in `dtype`.
+    n_threads : int, optional
+        How many threads to use. None: as many as the process may, of its processor affinity, its
+        control group's quota, OMP_NUM_THREADS, threadpoolctl's limits and `set_num_threads`. The
+        results are the same bits for any number.
+    random_state : int, numpy.random.Generator or numpy.random.RandomState, optional
+        Seeds initial weights, shuffling and noise. None: from the operating system.
+    uint8_scale : float, default 1.0
+        8-bit unsigned inputs and targets are multiplied by this as they are read: ``1/255`` for
+        images. Arrays of other types are taken as they are.
+
+    Raises
+    ------
+    TypeError
+        An argument has the wrong type.
+    ValueError
+        A value is outside its limits, or a name is unknown.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import pyae
+    >>> X = np.random.default_rng(0).normal(size=(200, 10)).astype("float32")
+    >>> model = pyae.Sequential(
+    ...     [pyae.Dense(4, "relu"), pyae.Dense(10)], optimizer="adam", random_state=0
+    ... )
+    >>> history = model.fit(X, X, epochs=3, batch_size=20)
+    >>> len(history.history["loss"])
+    3
+    >>> model.predict(X).shape
+    (200, 10)
+    """
+
+    def __init__(
+        self,
+        layers: Sequence[Dense],
+        loss: Any = "mean_squared_error",
+        optimizer: Any = "adam",
+        dtype: npt.DTypeLike = "float32",
+        precision: str | None = None,
+        n_threads: int | None = None,
+        random_state: Any = None,
+        *,
+        uint8_scale: float = 1.0,
+    ) -> None:
+        if isinstance(layers, Dense):
+            raise TypeError("layers must be a sequence of layers, got one layer: write [layer]")
+        self._layers = list(layers)
+        if not self._layers:
+            raise ValueError("layers must hold at least one layer, got none")
+        for layer in self._layers:
+            if not isinstance(layer, Dense):
+                raise TypeError(f"layers must hold pyae.Dense layers, got {layer!r}")
+        self.loss = losses.resolve(loss)
+        if self.loss.reduction == "none":
+            raise ValueError("loss: reduction='none' gives no number to train on; use 'sum'")
+        self.optimizer = optimizers.resolve_optimizer(optimizer)
+        self.dtype = _float_dtype(dtype)
+        if precision is not None:
+            raise ValueError(f"precision must be None (compute in dtype), got {precision!r}")
+        self.precision = precision
+        self.n_threads = None if n_threads is None else check_threads(n_threads)
+        self.random_state = random_state
+        self._seed = _seed_of(random_state)
+        if not 0 < uint8_scale < float("inf"):
+            raise ValueError(f"uint8_scale must be positive and finite, got {uint8_scale!r}")
+        self.uint8_scale = float(uint8_scale)
+        self.stop_training = False
+        self.history = History()
+        self._n_features: int | None = None
+        self._network: Network | None = None
+        self._layer_specs = [layer.to_spec(self._layers) for layer in self._layers]
+
+    # ---- structure -------------------------------------------------------------------------------
+
+    @property
+    def layers(self) -> tuple[Dense, ...]:
+        """The layers, in order."""
+        return tuple(self._layers)
+
+    @property
+    def built(self) -> bool:
+        """Whether the network has been compiled and has weights."""
+        return self._network is not None
+
+    @property
+    def n_features(self) -> int | None:
+        """The number of inputs, once the network is built."""
+        return self._n_features
+
+    @property
+    def n_parameters(self) -> int:
+        """The number of parameters of the built network."""
+        return self._built_network().n_parameters
+
+    @property
+    def spec(self) -> dict[str, Any]:
+        """The whole description as JSON-able data."""
+        return {
+            "layers": [dict(layer) for layer in self._layer_specs],
+            "loss": self.loss.to_spec(),
+            "optimizer": self.optimizer.to_spec(),
+        }
+
+    def build(self, n_features: int) -> Sequential:
+        """Compile the network for so many inputs and initialise its weights.
+
+        A network that is built already for as many inputs is left as it is.
+
+        Parameters
+        ----------
+        n_features : int
+            Number of inputs; at least 1.
+
+        Returns
+        -------
+        Sequential
+            The model itself.
+
+        Raises
+        ------
+        ValueError
+            The network is built for another number of inputs, or the layers do not fit.
+        """
+        n_features = _positive_int(n_features, "n_features")
+        if self._network is not None:
+            if n_features != self._n_features:
+                raise ValueError(
+                    f"the model is built for {self._n_features} features, got n_features={n_features}"
+                )
+            return self
+        cls = core.Network32 if self.dtype == np.float32 else core.Network64
+        self._network = cls(self.spec, n_features, self._seed, self.uint8_scale)
+        self._n_features = n_features
+        return self
+
+    def summary(self, file: TextIO | None = None) -> None:
+        """Print a table of the layers: shapes, activations and numbers of parameters.
+
+        Parameters
+        ----------
+        file : text file, optional
+            Where to print; standard output by default.
+
+        Examples
+        --------
+        >>> import pyae
+        >>> pyae.Sequential([pyae.Dense(2, "relu"), pyae.Dense(4)]).build(4).summary()
+        layer      output  activation  parameters
+        -----------------------------------------
+        0 dense    2       relu                10
+        1 dense    4       linear              12
+        -----------------------------------------
+        inputs 4, parameters 22 (88 bytes), float32
+        """
+        sizes = [0] * len(self._layers)
+        if self._network is not None:
+            for layer, _, rows, columns, _ in self._network.tensors:
+                sizes[layer] += rows * columns
+        rows_of_table = [("layer", "output", "activation", "parameters")]
+        for i, layer in enumerate(self._layers):
+            kind = layer.name or "dense"
+            tied = self._layer_specs[i]["tied_to"]
+            rows_of_table.append(
+                (
+                    f"{i} {kind}" + ("" if tied is None else f" (tied to {tied})"),
+                    str(layer.units),
+                    layer.activation.name,
+                    f"{sizes[i]:,}" if self._network is not None else "?",
+                )
+            )
+        widths = [max(len(row[c]) for row in rows_of_table) for c in range(4)]
+        widths[0] = max(widths[0], 9)
+        lines = [
+            f"{a:<{widths[0]}}  {b:<{widths[1]}}  {c:<{widths[2]}}  {d:>{widths[3]}}"
+            for a, b, c, d in rows_of_table
+        ]
+        rule = "-" * max(map(len, lines))
+        if self._network is None:
+            total = f"not built yet, {self.dtype.name}"
+        else:
+            n = self.n_parameters
+            size = _bytes_text(n * self.dtype.itemsize)
+            total = f"inputs {self._n_features}, parameters {n:,} ({size}), {self.dtype.name}"
+        print("\n".join([lines[0], rule, *lines[1:], rule, total]), file=file or sys.stdout)
+
+    def __repr__(self) -> str:
+        units = "-".join(str(layer.units) for layer in self._layers)
+        first = "?" if self._n_features is None else self._n_features
+        return (
+            f"<pyae.Sequential {first}-{units}, loss {self.loss.name}, "
+            f"optimizer {self.optimizer.name}, {self.dtype.name}>"
+        )
+
+    # ---- training --------------------------------------------------------------------------------
+
+    def fit(
+        self,
+        X: Any,
+        y: Any = None,
+        epochs: int = 1,
+        batch_size: int = 32,
+        validation_data: Any = None,
+        sample_weight: Any = None,
+        shuffle: bool = True,
+        noise: Any = None,
+        callbacks: Any = (),
+        verbose: int = 0,
+    ) -> History:
+        """Train the network; later calls go on where the last one ended.
+
+        Arrays are read in place: float32, float64, integers and booleans, read-only,
+        memory-mapped, of any strides and byte order. The whole loop runs in C++. Ctrl-C ends it
+        within a fraction of a second and leaves the model with the weights of its last update.
+
+        Parameters
+        ----------
+        X : array_like of shape (n_samples, n_features)
+            Inputs.
+        y : array_like of shape (n_samples, n_outputs), (n_samples,), optional
+            Targets; classes for sparse categorical cross-entropy. None: X itself, which makes the
+            network an autoencoder.
+        epochs : int, default 1
+            How many times all samples are gone through.
+        batch_size : int, default 32
+            Samples a step; the last batch of an epoch may be shorter.
+        validation_data : tuple or array_like, optional
+            ``(X, y)``, ``(X, y, sample_weight)``, or X alone; its loss is computed after each epoch.
+        sample_weight : array_like of shape (n_samples,), optional
+            Factors of the samples' losses; not negative.
+        shuffle : bool, default True
+            Go through the samples in a new order every epoch.
+        noise : Noise, optional
+            Corruption of the inputs (`pyae.noise`); the targets stay clean.
+        callbacks : Callback, callable or sequence of these, optional
+            See `pyae.callbacks`; a function is called as ``f(epoch, logs)``.
+        verbose : {0, 1, 2}, default 0
+            0: silent; 1: a progress bar on long fits; 2: a line an epoch.
+
+        Returns
+        -------
+        History
+            Losses, epoch by epoch; also kept as the model's `history`.
+
+        Raises
+        ------
+        TypeError
+            An argument has the wrong type.
+        ValueError
+            Shapes do not fit, a value is not finite, a target is outside the loss's domain, or an
+            option is outside its limits. Nothing was trained then.
+
+        Warns
+        -----
+        DivergenceWarning
+            The loss or a weight was no longer finite: training stopped with the last finite weights.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> import pyae
+        >>> X = np.linspace(-1, 1, 64).reshape(-1, 1)
+        >>> model = pyae.Sequential([pyae.Dense(16, "tanh"), pyae.Dense(1)], random_state=0)
+        >>> history = model.fit(X, X**2, epochs=200, batch_size=16)
+        >>> history.history["loss"][-1] < 0.01
+        True
+        """
+        data = self._data(X, y, sample_weight, "X", "y", "sample_weight")
+        held_out = self._validation(validation_data)
+        epochs = _positive_int(epochs, "epochs")
+        batch_size = _positive_int(batch_size, "batch_size")
+        if not isinstance(shuffle, bool | np.bool_):
+            raise TypeError(f"shuffle must be True or False, got {shuffle!r}")
+        corruption = noise_module.resolve_noise(noise)
+        followers = callbacks_module.resolve_callbacks(callbacks)
+        early = next((c for c in followers if isinstance(c, callbacks_module.EarlyStopping)), None)
+        if early is not None and early.monitor == "val_loss" and held_out is None:
+            raise ValueError(
+                "callbacks: EarlyStopping monitors 'val_loss', which needs validation_data; "
+                "pass that or use EarlyStopping(monitor='loss')"
+            )
+        options = {
+            "epochs": epochs,
+            "batch_size": batch_size,
+            "shuffle": bool(shuffle),
+            "noise": None if corruption is None else corruption.to_spec(),
+            "early_stopping": None if early is None else dataclasses.asdict(early),
+        }
+        progress = Progress(epochs, verbose)
+
+        was_built = self.built
+        network = self.build(data.X.shape[1])._built_network()
+        self.stop_training = False
+        history = History()
+
+        def on_epoch(epoch: int, logs: dict[str, float]) -> bool:
+            history._append(logs)
+            progress.epoch_end(epoch, logs)
+            for follower in followers:
+                follower.on_epoch_end(epoch, dict(logs))
+            return self.stop_training
+
+        interrupted = True
+        try:
+            for follower in followers:
+                follower.model = self
+                follower.on_train_begin(self)
+            result = network.fit(
+                data.X,
+                data.y,
+                data.weights,
+                None if held_out is None else (held_out.X, held_out.y, held_out.weights),
+                options,
+                self._threads(),
+                on_epoch,
+                progress.update if verbose else None,
+            )
+            interrupted = False
+        finally:
+            progress.close(interrupted)
+            if interrupted and not was_built and network.n_updates == 0:
+                self._network, self._n_features = None, None  # refused: as it was before
+            else:
+                self.history = history
+        history.stopped_early = result["stopped_early"]
+        history.diverged = result["diverged"]
+        history.best_epoch = None if result["best_epoch"] < 0 else result["best_epoch"]
+        if history.diverged:
+            warnings.warn(
+                f"training diverged in epoch {result['diverged_epoch'] + 1} of {epochs}: the loss "
+                "or a weight was no longer finite at a learning rate of "
+                f"{result['diverged_learning_rate']:.3g}. The last finite weights are kept and the "
+                "optimizer starts afresh; try a smaller learning rate or gradient clipping",
+                DivergenceWarning,
+                stacklevel=2,
+            )
+        for follower in followers:
+            follower.on_train_end(history)
+        return history
+
+    def evaluate(
+        self, X: Any, y: Any = None, sample_weight: Any = None, batch_size: int = 256
+    ) -> float:
+        """Return the mean loss over samples, penalties included.
+
+        Parameters
+        ----------
+        X : array_like of shape (n_samples, n_features)
+            Inputs.
+        y : array_like of shape (n_samples, n_outputs) or (n_samples,), optional
+            Targets; X itself by default.
+        sample_weight : array_like of shape (n_samples,), optional
+            Factors of the samples' losses.
+        batch_size : int, default 256
+            Samples at a time; it matters for penalties on a batch's mean activity only.
+
+        Raises
+        ------
+        RuntimeError
+            The model is not built.
+        TypeError, ValueError
+            As for `fit`.
+        """
+        network = self._built_network()
+        data = self._data(X, y, sample_weight, "X", "y", "sample_weight")
+        batch_size = _positive_int(batch_size, "batch_size")
+        return network.evaluate(data.X, data.y, data.weights, batch_size, self._threads())
+
+    def loss_and_gradients(
+        self, X: Any, y: Any = None, sample_weight: Any = None
+    ) -> tuple[float, list[Floats]]:
+        """Return the loss of all samples as one batch, and its gradients by all parameters.
+
+        Parameters
+        ----------
+        X : array_like of shape (n_samples, n_features)
+            Inputs; they build the model if it is not built yet.
+        y : array_like, optional
+            Targets; X itself by default.
+        sample_weight : array_like of shape (n_samples,), optional
+            Factors of the samples' losses.
+
+        Returns
+        -------
+        loss : float
+            The mean loss, penalties included.
+        gradients : list of ndarray
+            ``[dW1, db1, ...]`` in the order and with the shapes of `get_weights`.
+
+        Raises
+        ------
+        TypeError, ValueError
+            As for `fit`.
+        """
+        data = self._data(X, y, sample_weight, "X", "y", "sample_weight")
+        network = self.build(data.X.shape[1])._built_network()
+        loss, flat = network.loss_and_gradients(data.X, data.y, data.weights, self._threads())
+        return loss, self._split(flat)
+
+    # ---- use -------------------------------------------------------------------------------------
+
+    def predict(self, X: Any) -> Floats:
+        """Return the outputs.
+
+        Parameters
+        ----------
+        X : array_like of shape (n_samples, n_features)
+            Inputs.
+
+        Returns
+        -------
+        ndarray of shape (n_samples, n_outputs)
+            Of the model's dtype.
+
+        Raises
+        ------
+        RuntimeError
+            The model is not built.
+        TypeError, ValueError
+            X is not a matrix of finite real numbers with as many features as the model has.
+        """
+        return self.forward(X)
+
+    def forward(self, X: Any, upto: int | None = None) -> Floats:
+        """Return the output of the first layers, such as the code of an autoencoder.
+
+        Parameters
+        ----------
+        X : array_like of shape (n_samples, n_features)
+            Inputs.
+        upto : int, optional
+            How many layers to go through, from 0 (X itself) to all of them (the default).
+
+        Returns
+        -------
+        ndarray of shape (n_samples, units of layer ``upto``)
+            Of the model's dtype.
+
+        Raises
+        ------
+        RuntimeError
+            The model is not built.
+        TypeError, ValueError
+            As for `predict`, or ``upto`` is out of range.
+        """
+        network = self._built_network()
+        n_layers = len(self._layers)
+        if upto is None:
+            upto = n_layers
+        elif isinstance(upto, bool) or not hasattr(upto, "__index__"):
+            raise TypeError(f"upto must be an integer or None, got {upto!r}")
+        elif not 0 <= upto <= n_layers:
+            raise ValueError(f"upto must be from 0 to {n_layers}, got {upto}")
+        inputs = as_samples(X, "X")
+        if upto == 0:
+            inputs = as_floats(inputs, "X", self.dtype)
+            require_finite(inputs, "X")
+        return network.forward(inputs, operator.index(upto), self._threads())
+
+    def get_weights(self) -> list[Floats]:
+        """Return copies of all weights: W (in, out) and b (out,), in layer order.
+
+        A layer without bias has no b; a tied layer has no W.
+
+        Raises
+        ------
+        RuntimeError
+            The model is not built.
+        """
+        return self._split(self._built_network().parameters())
+
+    def set_weights(self, weights: Iterable[Any]) -> None:
+        """Replace all weights.
+
+        Parameters
+        ----------
+        weights : sequence of array_like
+            As `get_weights` returns them.
+
+        Raises
+        ------
+        RuntimeError
+            The model is not built.
+        ValueError
+            Their number or a shape differs, or a value is not finite; no weight was changed then.
+        """
+        network = self._built_network()
+        given = [as_floats(w, f"weights[{i}]", self.dtype) for i, w in enumerate(weights)]
+        shapes = self._shapes()
+        if len(given) != len(shapes):
+            raise ValueError(f"weights must hold {len(shapes)} arrays, got {len(given)}")
+        for i, (array, shape) in enumerate(zip(given, shapes, strict=True)):
+            if array.shape != shape:
+                raise ValueError(f"weights[{i}] must have shape {shape}, got {array.shape}")
+            require_finite(array, f"weights[{i}]")
+        flat = np.concatenate([array.reshape(-1) for array in given] or [np.empty(0)])
+        network.set_parameters(flat.astype(self.dtype, copy=False))
+
+    # ---- copies ----------------------------------------------------------------------------------
+
+    def __getstate__(self) -> dict[str, Any]:
+        state = self.__dict__.copy()
+        network = state.pop("_network")
+        if network is not None:
+            state["_saved"] = (network.parameters(), network.state())
+        return state
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        saved = state.pop("_saved", None)
+        self.__dict__.update(state)
+        self._network = None
+        if saved is not None:
+            n_features, self._n_features = self._n_features, None
+            assert n_features is not None
+            network = self.build(n_features)._built_network()
+            network.set_parameters(saved[0])
+            network.set_state(saved[1])
+
+    # ---- internals -------------------------------------------------------------------------------
+
+    def _built_network(self) -> Network:
+        if self._network is None:
+            raise RuntimeError("the model is not built yet: call fit, or build(n_features)")
+        return self._network
+
+    def _threads(self) -> int:
+        return effective_threads(self.n_threads)
+
+    def _shapes(self) -> list[tuple[int, ...]]:
+        return [
+            (rows, columns) if kind == "kernel" else (columns,)
+            for _, kind, rows, columns, _ in self._built_network().tensors
+        ]
+
+    def _split(self, flat: Floats) -> list[Floats]:
+        ends = np.cumsum([int(np.prod(shape)) for shape in self._shapes()])[:-1]
+        parts = np.split(flat, ends)
+        return [
+            np.ascontiguousarray(part.reshape(shape))
+            for part, shape in zip(parts, self._shapes(), strict=True)
+        ]
+
+    def _data(
+        self, X: Any, y: Any, weights: Any, X_name: str, y_name: str, weights_name: str
+    ) -> _Data:
+        inputs = as_samples(X, X_name)
+        targets = None if y is None or y is X else as_targets(y, y_name)
+        return _Data(inputs, targets, as_weights(weights, weights_name, len(inputs), self.dtype))
+
+    def _validation(self, value: Any) -> _Data | None:
+        if value is None:
+            return None
+        parts = value if isinstance(value, tuple | list) else (value,)
+        if isinstance(value, list) and not (value and hasattr(value[0], "shape")):
+            parts = (value,)  # one array, written as lists
+        if not 1 <= len(parts) <= 3:
+            raise ValueError(
+                "validation_data must be (X, y), (X, y, sample_weight) or X, "
+                f"got {len(parts)} parts"
+            )
+        X, y, weights = (*parts, None, None)[:3]
+        names = [f"validation_data[{i}]" for i in range(3)]
+        return self._data(X, y, weights, *names)
+
+
+def _float_dtype(dtype: npt.DTypeLike) -> np.dtype[Any]:
+    try:
+        result = np.dtype(dtype)
+    except TypeError:
+        raise TypeError(f"dtype must be 'float32' or 'float64', got {dtype!r}") from None
+    if result not in (np.dtype(np.float32), np.dtype(np.float64)):
+        raise ValueError(f"dtype must be 'float32' or 'float64', got {dtype!r}")
+    return result
+
+
+def _positive_int(value: Any, name: str) -> int:
+    if isinstance(value, bool):
+        raise TypeError(f"{name} must be an integer, got {value!r}")
+    try:
+        result = operator.index(value)
+    except TypeError:
+        raise TypeError(f"{name} must be an integer, got {value!r}") from None
+    if not 1 <= result < 2**62:
+        raise ValueError(f"{name} must be at least 1, got {value}")
+    return result
+
+
+def _seed_of(random_state: Any) -> int:
+    """Return a 64-bit seed from None, an integer or a NumPy generator."""
+    if random_state is None:
+        return secrets.randbits(64)
+    if isinstance(random_state, np.random.Generator):
+        return int(random_state.integers(0, 2**64, dtype=np.uint64))
+    if isinstance(random_state, np.random.RandomState):
+        return int(random_state.randint(0, 2**32, dtype=np.uint64))
+    if isinstance(random_state, bool) or not hasattr(random_state, "__index__"):
+        raise TypeError(
+            "random_state must be an integer, a numpy.random.Generator or RandomState, or None, "
+            f"got {random_state!r}"
+        )
+    seed = operator.index(random_state)
+    if not 0 <= seed < 2**64:
+        raise ValueError(f"random_state must be from 0 to 2**64 - 1, got {random_state}")
+    return seed
+
+
+def _bytes_text(n: float) -> str:
+    for unit in ("bytes", "KB", "MB"):
+        if n < 1000:
+            return f"{n:.3g} {unit}"
+        n /= 1000
+    return f"{n:.3g} GB"
