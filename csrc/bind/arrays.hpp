@@ -132,7 +132,8 @@ inline ElementType element_type_of(const py::array& array, const std::string& na
       if (size == 4) return ElementType::i32;
       if (size == 8) return ElementType::i64;
       break;
-    default: break;
+    default:
+      break;
   }
   throw py::type_error(name + " has dtype " + text_of(dtype) +
                        "; allowed are float32, float64, integers and booleans");

@@ -125,7 +125,8 @@ py::tuple penalty_of_activity(const Options& options, const Array<T>& y) {
   const auto [rows, columns] = matrix_shape(y);
   Buffer<T> column(columns);
   ActivityGradient<T> slope;
-  const double value = activity_penalty(team_of(0), penalty, y.data(), rows, columns, column.data(), slope);
+  const double value =
+      activity_penalty(team_of(0), penalty, y.data(), rows, columns, column.data(), slope);
   Array<T> gradient = empty_like<T>(y);
   for (Index i = 0; i < rows; ++i) {
     for (Index j = 0; j < columns; j += kLanes<T>) {
@@ -139,8 +140,8 @@ py::tuple penalty_of_activity(const Options& options, const Array<T>& y) {
 
 template <class T>
 Array<T> corrupted(const Options& options, const Array<T>& x, std::uint64_t seed,
-                   std::uint64_t epoch, const Array<Index>& rows,
-                   const std::vector<double>& lows, const std::vector<double>& highs) {
+                   std::uint64_t epoch, const Array<Index>& rows, const std::vector<double>& lows,
+                   const std::vector<double>& highs) {
   auto corruption = make_item<Corruption>(options, "noise");
   const auto [count, columns] = matrix_shape(x);
   if (rows.size() != count) throw py::value_error("rows must number the rows of x");

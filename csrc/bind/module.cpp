@@ -17,8 +17,9 @@ py::dict describe(const Item& item) {
   py::dict fields;
   for (const FieldDescription& field : describe_fields(item)) {
     const bool unset = field.value <= -1e300;
-    fields[py::str(field.name)] = py::make_tuple(
-        unset ? py::object(py::none()) : py::cast(field.value), field.limits.low, field.limits.high);
+    fields[py::str(field.name)] =
+        py::make_tuple(unset ? py::object(py::none()) : py::cast(field.value), field.limits.low,
+                       field.limits.high);
   }
   return fields;
 }
@@ -60,7 +61,8 @@ py::dict loss_table() {
 py::dict optimizer_table() {
   py::dict names = table<FirstOrderRule>();
   for_each_item<FirstOrderRule>([&](const auto& rule) {
-    names[py::str(rule.name)]["learning_rate"] = std::decay_t<decltype(rule)>::default_learning_rate;
+    names[py::str(rule.name)]["learning_rate"] =
+        std::decay_t<decltype(rule)>::default_learning_rate;
   });
   return names;
 }

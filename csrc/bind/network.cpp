@@ -195,9 +195,7 @@ class PyNetwork {
   Index n_targets() const { return network_.n_targets(); }
   std::int64_t n_updates() const { return optimizer_->state().step; }
 
-  Array<T> parameters() const {
-    return Array<T>(network_.n_parameters(), network_.parameters());
-  }
+  Array<T> parameters() const { return Array<T>(network_.n_parameters(), network_.parameters()); }
   void set_parameters(const Array<T>& values) {
     const Claim claim(*this);
     if (values.size() != network_.n_parameters()) {
@@ -298,7 +296,6 @@ class PyNetwork {
       const Index block = std::min<Index>(rows.rows, 1024);
       T* buffer = work->input.ensure(block * rows.columns);
       for (Index first = 0; first < rows.rows; first += block) {
-        team.check_interrupt();
         const Index count = std::min(block, rows.rows - first);
         const T* batch = in_place<T>(rows, first);
         if (batch == nullptr) {
@@ -323,8 +320,7 @@ class PyNetwork {
       Borrowed work(*this);
       BatchReader<T> reader;
       reader.prepare(data, data.x.rows);
-      const auto batch =
-          reader.read(team, data, NoCorruption{}, 0, 0, nullptr, 0, data.x.rows);
+      const auto batch = reader.read(team, data, NoCorruption{}, 0, 0, nullptr, 0, data.x.rows);
       return network_
           .loss_and_gradients(team, work->workspace, batch.x, batch.t, batch.weights, data.x.rows)
           .mean(network_.sum_reduction());
@@ -421,8 +417,8 @@ class PyNetwork {
     data.t = y ? to_rows(*y, y_name, classes ? 1 : uint8_scale_) : data.x;
     data.same = !y;
     if (data.t.rows != data.x.rows) {
-      throw py::value_error(y_name + " must have " + std::to_string(data.x.rows) +
-                            " samples as " + x_name + " has, got " + std::to_string(data.t.rows));
+      throw py::value_error(y_name + " must have " + std::to_string(data.x.rows) + " samples as " +
+                            x_name + " has, got " + std::to_string(data.t.rows));
     }
     if (data.t.columns != network_.n_targets()) {
       throw py::value_error(y_name + " must have " + std::to_string(network_.n_targets()) +
@@ -454,16 +450,16 @@ class PyNetwork {
     const Scan x_scan = scan<T>(team, data.x, kNothing);
     refuse_bad_values(x_scan, x_name);
     const Scan t_scan =
-        data.same ? x_scan : scan<T>(team, data.t, sparse != nullptr ? sparse->ignore_class : kNothing);
+        data.same ? x_scan
+                  : scan<T>(team, data.t, sparse != nullptr ? sparse->ignore_class : kNothing);
     const std::string target = data.same ? x_name + ", the target too," : y_name;
     refuse_bad_values(t_scan, y_name);
     if (domain.classes) {
       const auto classes = static_cast<double>(network_.n_outputs());
       if (!t_scan.integral || t_scan.low < 0 || t_scan.high >= classes) {
-        throw std::invalid_argument(target + " must hold classes, integers from 0 to " +
-                                    format_number(classes - 1) + ", got values from " +
-                                    format_number(t_scan.low) + " to " +
-                                    format_number(t_scan.high));
+        throw std::invalid_argument(
+            target + " must hold classes, integers from 0 to " + format_number(classes - 1) +
+            ", got values from " + format_number(t_scan.low) + " to " + format_number(t_scan.high));
       }
     } else if (t_scan.low < domain.low || t_scan.high > domain.high) {
       throw std::invalid_argument(target + " must lie in " +

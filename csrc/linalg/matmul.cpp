@@ -201,9 +201,8 @@ void matmul(const Team& team, MatmulScratch<T>& scratch, const Operand<T>& a, co
         const Index row_tasks = (ni + row_block - 1) / row_block;
         const Index group = std::max<Index>(1, std::min<Index>(32, panels * row_tasks / 16));
         const Index column_tasks = (panels + group - 1) / group;
-        const double work =
-            2.0 * static_cast<double>(ni) * static_cast<double>(nj) * static_cast<double>(np) /
-            flops_per_nanosecond<T>();
+        const double work = 2.0 * static_cast<double>(ni) * static_cast<double>(nj) *
+                            static_cast<double>(np) / flops_per_nanosecond<T>();
         team.for_each(row_tasks * column_tasks, work, [&](Index task) {
           const Index i_begin = task / column_tasks * row_block;
           const Index i_end = std::min(ni, i_begin + row_block);

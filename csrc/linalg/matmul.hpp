@@ -25,7 +25,8 @@ Operand<T> transposed(const T* data, Index rows, Index columns) {
 }
 
 // What is done to each finished tile: a function f(context, row, column, n_rows, n_columns, tile,
-// stride) and its context, which must outlive the product. The tile's first element is C[row, column].
+// stride) and its context, which must outlive the product. The tile's first element is C[row,
+// column].
 template <class T>
 struct Epilogue {
   using Function = void (*)(const void* context, Index row, Index column, Index rows, Index columns,

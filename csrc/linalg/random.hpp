@@ -115,8 +115,7 @@ inline void shuffle(std::uint64_t seed, std::uint64_t epoch, Index* values, Inde
     const std::uint64_t start = k / 2 / kAtOnce * kAtOnce;
     if (start != first) random.blocks<kAtOnce>(first = start, words);
     const std::uint32_t* w = words + 4 * (k / 2 - start);
-    const auto j =
-        static_cast<Index>(Random::scale_to({w[0], w[1], w[2], w[3]}, k % 2, k + 1));
+    const auto j = static_cast<Index>(Random::scale_to({w[0], w[1], w[2], w[3]}, k % 2, k + 1));
     std::swap(values[i], values[j]);
   }
 }

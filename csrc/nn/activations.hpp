@@ -414,30 +414,29 @@ struct LogSoftmax : NoFields {  // x - log sum e^x along the row
       return exp(detail::load_up_to(x + i, count) - splat<Vec<T>>(most));
     });
     const T log_total = log(splat<Vec<T>>(total))[0];
-    map_row(x, y, n, [&](Vec<T> v) {
-      return (v - splat<Vec<T>>(most)) - splat<Vec<T>>(log_total);
-    });
+    map_row(x, y, n,
+            [&](Vec<T> v) { return (v - splat<Vec<T>>(most)) - splat<Vec<T>>(log_total); });
   }
   template <class T>
   void vjp_row(const T* y, const T* dy, T* dx, Index n) const {
     const T total = detail::row_sum<T>(
         n, [&](Index i, Index count) { return detail::load_up_to(dy + i, count); });
-    map_row(y, dy, dx, n,
-            [&](Vec<T> yv, Vec<T> d) { return d - exp(yv) * splat<Vec<T>>(total); });
+    map_row(y, dy, dx, n, [&](Vec<T> yv, Vec<T> d) { return d - exp(yv) * splat<Vec<T>>(total); });
   }
 };
 
 // The table: to add an activation, write its struct above and its name here.
-using Activation = std::variant<Linear, Relu, Sigmoid, Softmax, Softplus, Softsign, Tanh, Selu, Elu,
-                                Exponential, LeakyRelu, Relu6, Gelu, Silu, Mish, LogSoftmax,
-                                HardSigmoid>;
+using Activation =
+    std::variant<Linear, Relu, Sigmoid, Softmax, Softplus, Softsign, Tanh, Selu, Elu, Exponential,
+                 LeakyRelu, Relu6, Gelu, Silu, Mish, LogSoftmax, HardSigmoid>;
 
 namespace detail {
 template <class A, class = void>
 inline constexpr bool kFromOutput = false;
 template <class A>
-inline constexpr bool kFromOutput<
-    A, std::void_t<decltype(std::declval<A>().derivative_of_output(Vec<float>{}))>> = true;
+inline constexpr bool
+    kFromOutput<A, std::void_t<decltype(std::declval<A>().derivative_of_output(Vec<float>{}))>> =
+        true;
 template <class A, class = void>
 inline constexpr bool kRowwise = false;
 template <class A>

@@ -58,7 +58,7 @@ template void activate(const Team&, const Activation&, const float*, float*, Ind
 template void activate_vjp(const Team&, const Activation&, const float*, const float*, const float*,
                            float*, Index, Index, bool);
 template void activate(const Team&, const Activation&, const double*, double*, Index, Index);
-template void activate_vjp(const Team&, const Activation&, const double*, const double*, const double*,
-                           double*, Index, Index, bool);
+template void activate_vjp(const Team&, const Activation&, const double*, const double*,
+                           const double*, double*, Index, Index, bool);
 
 }  // namespace pyae

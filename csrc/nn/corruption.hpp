@@ -91,7 +91,6 @@ using Corruption = std::variant<NoCorruption, Gaussian, Masking, SaltAndPepper>;
 // where `rows` is null.
 template <class T>
 void corrupt(const Team& team, const Corruption& corruption, std::uint64_t seed,
-             std::uint64_t epoch, const Index* rows, Index first, Index count, Index columns,
-             T* x);
+             std::uint64_t epoch, const Index* rows, Index first, Index count, Index columns, T* x);
 
 }  // namespace pyae

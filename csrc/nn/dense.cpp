@@ -12,7 +12,8 @@ void forward_tile(const void* context, Index i, Index j, Index m, Index n, T* ti
   const A& activation = *std::get_if<A>(state.activation);
   for (Index c = 0; c < n; c += kLanes<T>) {
     const Index count = std::min(kLanes<T>, n - c);
-    const Vec<T> bias = state.bias == nullptr ? Vec<T>{} : detail::load_up_to(state.bias + j + c, count);
+    const Vec<T> bias =
+        state.bias == nullptr ? Vec<T>{} : detail::load_up_to(state.bias + j + c, count);
     for (Index r = 0; r < m; ++r) {
       T* p = tile + r * stride + c;
       const Vec<T> z = detail::load_up_to(p, count) + bias;
@@ -69,7 +70,7 @@ void Dense<T>::forward(const Pass<T>& pass, const T* x, LayerState<T>& state) co
 
 template <class T>
 void Dense<T>::backward_parameters(const Pass<T>& pass, const T* x, const T* dz, T* gradients,
-                         bool* touched) const {
+                                   bool* touched) const {
   if (spec_.use_bias) {
     column_sums(pass.team, dz, pass.batch, spec_.units, gradients + bias_);
   }
@@ -86,8 +87,7 @@ void Dense<T>::backward_parameters(const Pass<T>& pass, const T* x, const T* dz,
 }
 
 template <class T>
-void Dense<T>::backward_input(const Pass<T>& pass, const T* dz, T* dx,
-                    Epilogue<T> epilogue) const {
+void Dense<T>::backward_input(const Pass<T>& pass, const T* dz, T* dx, Epilogue<T> epilogue) const {
   Operand<T> w = kernel(pass.parameters);
   std::swap(w.rows, w.columns);
   std::swap(w.row_stride, w.column_stride);

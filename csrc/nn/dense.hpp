@@ -1,6 +1,7 @@
 // The dense layer: z = x W + b, y = f(z); and its way back:
 //   dz = dy * f'(z),  dW = x^T dz,  db = column sums of dz,  dx = dz W^T.
-// Bias and activation going forward, penalty and derivative going back are epilogues of the products.
+// Bias and activation going forward, penalty and derivative going back are epilogues of the
+// products.
 #pragma once
 
 #include "nn/layer.hpp"
@@ -32,8 +33,7 @@ class Dense final : public Layer<T> {
   void forward(const Pass<T>& pass, const T* x, LayerState<T>& state) const override;
   void backward_parameters(const Pass<T>& pass, const T* x, const T* dz, T* gradients,
                            bool* touched) const override;
-  void backward_input(const Pass<T>& pass, const T* dz, T* dx,
-                      Epilogue<T> epilogue) const override;
+  void backward_input(const Pass<T>& pass, const T* dz, T* dx, Epilogue<T> epilogue) const override;
   Epilogue<T> delta_epilogue(const LayerState<T>& state) const override;
   void finish_delta(const Pass<T>& pass, const LayerState<T>& state, T* delta) const override;
 

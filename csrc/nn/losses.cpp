@@ -35,19 +35,19 @@ double loss_rows(const Team& team, const Loss& loss, const T* t, const T* p, Ind
   const Index t_columns = target_columns(loss, columns);
   std::visit(
       [&](const auto& l) {
-        team.for_ranges(rows, grain, 4.0 * static_cast<double>(columns),
-                        [&](Index begin, Index end) {
-                          double total = 0;
-                          for (Index i = begin; i < end; ++i) {
-                            const T w = weights == nullptr ? T(1) : weights[i];
-                            T* di = dp == nullptr ? nullptr : dp + i * columns;
-                            const T value = w * sample_loss(l, t + i * t_columns, p + i * columns,
-                                                            columns, w * scale, di);
-                            if (per_row != nullptr) per_row[i] = value;
-                            total += static_cast<double>(value);
-                          }
-                          partial[static_cast<std::size_t>(begin / grain)] = total;
-                        });
+        team.for_ranges(
+            rows, grain, 4.0 * static_cast<double>(columns), [&](Index begin, Index end) {
+              double total = 0;
+              for (Index i = begin; i < end; ++i) {
+                const T w = weights == nullptr ? T(1) : weights[i];
+                T* di = dp == nullptr ? nullptr : dp + i * columns;
+                const T value =
+                    w * sample_loss(l, t + i * t_columns, p + i * columns, columns, w * scale, di);
+                if (per_row != nullptr) per_row[i] = value;
+                total += static_cast<double>(value);
+              }
+              partial[static_cast<std::size_t>(begin / grain)] = total;
+            });
       },
       loss);
   double total = 0;

@@ -6,9 +6,9 @@
 //   canonical_link    the activation with which it is computed from the logits z, where
 //                     dL/dz = f(z) - t (null: none)
 // and is either elementwise, value(t, p) and gradient(t, p) per feature, averaged over the features
-// when `mean_over_features`, or works on rows: row(t, p, n, dp, scale) returns the sample's loss and,
-// where dp is given, writes scale * dL/dp.
-// Formulas and names are those of Keras 3; eps = 1e-7.
+// when `mean_over_features`, or works on rows: row(t, p, n, dp, scale) returns the sample's loss
+// and, where dp is given, writes scale * dL/dp. Formulas and names are those of Keras 3; eps =
+// 1e-7.
 #pragma once
 
 #include "nn/apply.hpp"
@@ -245,9 +245,8 @@ template <class T, class Target>
 inline T crossentropy_row_from_logits(const T* z, Index n, T* dz, T scale, const Target& target) {
   using V = Vec<T>;
   const T most = row_max(z, n);
-  const T total = row_sum<T>(n, [&](Index i, Index count) {
-    return exp(load_up_to(z + i, count) - splat<V>(most));
-  });
+  const T total = row_sum<T>(
+      n, [&](Index i, Index count) { return exp(load_up_to(z + i, count) - splat<V>(most)); });
   const T log_total = log(splat<V>(total))[0];
   const T loss = row_sum<T>(n, [&](Index i, Index count) {
     const V shifted = load_up_to(z + i, count) - splat<V>(most);

@@ -96,8 +96,8 @@ class Network {
   }
 
   // Loss of a batch; t (batch, n_targets), weights (batch) or null.
-  BatchLoss evaluate(const Team& team, Workspace<T>& work, const T* x, const T* t,
-                     const T* weights, Index batch) const {
+  BatchLoss evaluate(const Team& team, Workspace<T>& work, const T* x, const T* t, const T* weights,
+                     Index batch) const {
     prepare(work, batch);
     const Pass<T> pass{team, work.scratch, parameters(), batch};
     const T* y = run(pass, work, x, n_layers(), true);
@@ -183,15 +183,16 @@ class Network {
     for (const Tensor& tensor : tensors_) {
       if (tensor.layer != layer.tied_to || !tensor.is_kernel) continue;
       if (tensor.rows != layer.units || tensor.columns != inputs) {
-        throw std::invalid_argument(
-            where + "needs a kernel of shape (" + std::to_string(layer.units) + ", " +
-            std::to_string(inputs) + "), but layer " + std::to_string(layer.tied_to) +
-            " has one of shape (" + std::to_string(tensor.rows) + ", " +
-            std::to_string(tensor.columns) + ")");
+        throw std::invalid_argument(where + "needs a kernel of shape (" +
+                                    std::to_string(layer.units) + ", " + std::to_string(inputs) +
+                                    "), but layer " + std::to_string(layer.tied_to) +
+                                    " has one of shape (" + std::to_string(tensor.rows) + ", " +
+                                    std::to_string(tensor.columns) + ")");
       }
       return tensor;
     }
-    throw std::invalid_argument(where + "must name an earlier layer with a kernel of its own, got " +
+    throw std::invalid_argument(where +
+                                "must name an earlier layer with a kernel of its own, got " +
                                 std::to_string(layer.tied_to));
   }
 

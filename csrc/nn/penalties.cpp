@@ -39,18 +39,18 @@ double activity_penalty(const Team& team, const ActivityPenalty& penalty, const 
     const double r = std::min(std::max(mean, kEpsilon), 1 - kEpsilon);
     value += kl.rho * std::log(kl.rho / r) + (1 - kl.rho) * std::log((1 - kl.rho) / (1 - r));
     const bool clipped = !(mean >= kEpsilon && mean <= 1 - kEpsilon);
-    column[j] = clipped ? T(0)
-                        : static_cast<T>(kl.beta / n * ((1 - kl.rho) / (1 - r) - kl.rho / r));
+    column[j] =
+        clipped ? T(0) : static_cast<T>(kl.beta / n * ((1 - kl.rho) / (1 - r) - kl.rho / r));
   }
   gradient.column = column;
   return kl.beta * value;
 }
 
 template double parameter_penalty(const Team&, const L1L2&, const float*, float*, Index);
-template double activity_penalty(const Team&, const ActivityPenalty&, const float*, Index, Index, float*,
-                                 ActivityGradient<float>&);
+template double activity_penalty(const Team&, const ActivityPenalty&, const float*, Index, Index,
+                                 float*, ActivityGradient<float>&);
 template double parameter_penalty(const Team&, const L1L2&, const double*, double*, Index);
-template double activity_penalty(const Team&, const ActivityPenalty&, const double*, Index, Index, double*,
-                                 ActivityGradient<double>&);
+template double activity_penalty(const Team&, const ActivityPenalty&, const double*, Index, Index,
+                                 double*, ActivityGradient<double>&);
 
 }  // namespace pyae

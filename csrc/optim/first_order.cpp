@@ -27,8 +27,7 @@ class FirstOrder final : public Optimizer<T> {
     auto& state = this->state_;
     state.step = 0;
     state.scalar = 1;
-    const double initial =
-        std::visit([](const auto& rule) { return rule.initial_slot(); }, rule_);
+    const double initial = std::visit([](const auto& rule) { return rule.initial_slot(); }, rule_);
     T* slots = state.slots.ensure(n_slots() * n);
     std::fill_n(slots, n_slots() * n, static_cast<T>(initial));
   }
@@ -36,9 +35,8 @@ class FirstOrder final : public Optimizer<T> {
   bool step(const Team& team, const std::vector<Tensor>& tensors, T* w, const T* g) override {
     const double lr = this->learning_rate();
     const Clipping& clipping = this->spec_.clipping;
-    const double overall = clipping.global_norm > 0
-                               ? shrink(clipping.global_norm, square_norm(team, g, n_))
-                               : 1;
+    const double overall =
+        clipping.global_norm > 0 ? shrink(clipping.global_norm, square_norm(team, g, n_)) : 1;
     ++this->state_.step;
     return std::visit(
         [&](const auto& rule) {
@@ -51,8 +49,8 @@ class FirstOrder final : public Optimizer<T> {
               scale = shrink(clipping.norm, square_norm(team, g + tensor.offset, tensor.size()));
             }
             team.for_ranges(tensor.size(), 16384, 1.5, [&](Index begin, Index end) {
-              if (!update_range(rule, scalars, tensor.is_kernel, tensor.offset + begin,
-                                end - begin, scale, w, g)) {
+              if (!update_range(rule, scalars, tensor.is_kernel, tensor.offset + begin, end - begin,
+                                scale, w, g)) {
                 finite = false;
               }
             });
@@ -95,7 +93,8 @@ class FirstOrder final : public Optimizer<T> {
       for (Index k = 0; k < slots; ++k) detail::store_up_to(slot + k * n + i, own[k], lanes);
     };
     for_lanes<T>(
-        count, [&](Index i) { update(i, kLanes<T>); }, [&](Index i, Index rest) { update(i, rest); });
+        count, [&](Index i) { update(i, kLanes<T>); },
+        [&](Index i, Index rest) { update(i, rest); });
     return !any(bad);
   }
 

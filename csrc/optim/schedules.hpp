@@ -46,12 +46,16 @@ struct RateDecay : Decay {
 
 struct ExponentialDecay : RateDecay {  // initial * decay_rate^(step/decay_steps)
   static constexpr const char* name = "exponential";
-  double rate(double step) const { return initial_learning_rate * std::pow(decay_rate, progress(step)); }
+  double rate(double step) const {
+    return initial_learning_rate * std::pow(decay_rate, progress(step));
+  }
 };
 
 struct InverseTime : RateDecay {  // initial / (1 + decay_rate step/decay_steps)
   static constexpr const char* name = "inverse_time";
-  double rate(double step) const { return initial_learning_rate / (1 + decay_rate * progress(step)); }
+  double rate(double step) const {
+    return initial_learning_rate / (1 + decay_rate * progress(step));
+  }
 };
 
 struct Cosine : Decay {  // Loshchilov & Hutter 2017, without restarts
@@ -93,7 +97,8 @@ struct WarmUp {  // from start_factor to 1 times then(0), linearly, then `then` 
   double rate(double step) const;
 };
 
-using ScheduleKind = std::variant<Constant, ExponentialDecay, Cosine, Piecewise, InverseTime, WarmUp>;
+using ScheduleKind =
+    std::variant<Constant, ExponentialDecay, Cosine, Piecewise, InverseTime, WarmUp>;
 
 class Schedule {
  public:

@@ -8,20 +8,29 @@ namespace {
 template <class F>
 auto visit_type(ElementType type, F&& f) {
   switch (type) {
-    case ElementType::f32: return f(float{});
-    case ElementType::f64: return f(double{});
-    case ElementType::u8: return f(std::uint8_t{});
-    case ElementType::i8: return f(std::int8_t{});
-    case ElementType::u16: return f(std::uint16_t{});
-    case ElementType::i16: return f(std::int16_t{});
-    case ElementType::u32: return f(std::uint32_t{});
-    case ElementType::i32: return f(std::int32_t{});
-    case ElementType::u64: return f(std::uint64_t{});
-    case ElementType::i64: return f(std::int64_t{});
+    case ElementType::f32:
+      return f(float{});
+    case ElementType::f64:
+      return f(double{});
+    case ElementType::u8:
+      return f(std::uint8_t{});
+    case ElementType::i8:
+      return f(std::int8_t{});
+    case ElementType::u16:
+      return f(std::uint16_t{});
+    case ElementType::i16:
+      return f(std::int16_t{});
+    case ElementType::u32:
+      return f(std::uint32_t{});
+    case ElementType::i32:
+      return f(std::int32_t{});
+    case ElementType::u64:
+      return f(std::uint64_t{});
+    case ElementType::i64:
+      return f(std::int64_t{});
   }
   throw std::logic_error("unknown element type");
 }
-
 
 template <class S>
 inline S load_element(const char* p, bool swapped) {
@@ -48,7 +57,8 @@ void convert_row(const RowSource& source, Index row, Index first_column, Index c
     }
   } else {
     for (Index j = 0; j < columns; ++j) {
-      out[j] = static_cast<T>(load_element<S>(p + j * source.column_stride, source.swapped)) * scale;
+      out[j] =
+          static_cast<T>(load_element<S>(p + j * source.column_stride, source.swapped)) * scale;
     }
   }
 }
@@ -84,7 +94,8 @@ Scan scan_rows(const RowSource& source, Index begin, Index end, double ignored, 
           low = select(v < low, v, low);
           high = select(v > high, v, high);
           if (source.columns == 1) {  // classes come one a row
-            const V rounder = splat<V>(1.5 * static_cast<double>(UintOf<T>(1) << (sizeof(T) == 4 ? 23 : 52)));
+            const V rounder =
+                splat<V>(1.5 * static_cast<double>(UintOf<T>(1) << (sizeof(T) == 4 ? 23 : 52)));
             broken |= ((v + rounder) - rounder != v);
           }
         }
@@ -115,7 +126,7 @@ void gather(const Team& team, const RowSource& source, const Index* rows, Index 
                     [&](Index begin, Index end) {
                       for (Index i = begin; i < end; ++i) {
                         convert_row<S>(source, rows == nullptr ? first + i : rows[i], 0,
-                                               source.columns, out + i * source.columns);
+                                       source.columns, out + i * source.columns);
                       }
                     });
   });
@@ -126,11 +137,10 @@ Scan scan(const Team& team, const RowSource& source, double ignored) {
   constexpr Index kPieces = 64;
   Scan parts[kPieces];
   const Index grain = std::max<Index>(1, (source.rows + kPieces - 1) / kPieces);
-  team.for_ranges(source.rows, grain, 0.5 * static_cast<double>(source.columns),
-                  [&](Index begin, Index end) {
-                    parts[begin / grain] =
-                        scan_rows<T>(source, begin, end, ignored, nullptr, nullptr);
-                  });
+  team.for_ranges(
+      source.rows, grain, 0.5 * static_cast<double>(source.columns), [&](Index begin, Index end) {
+        parts[begin / grain] = scan_rows<T>(source, begin, end, ignored, nullptr, nullptr);
+      });
   Scan total;
   for (const Scan& part : parts) total.merge(part);
   return total;

@@ -42,7 +42,8 @@ const T* in_place(const RowSource& source, Index first) {
 
 // What one look at every value tells.
 struct Scan {
-  Index first_bad_row = -1;  // the first row with a NaN or infinity, or with a value too large for T
+  Index first_bad_row =
+      -1;  // the first row with a NaN or infinity, or with a value too large for T
   double low = kInfinite, high = -kInfinite;
   bool integral = true;
 

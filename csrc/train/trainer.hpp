@@ -112,7 +112,8 @@ class BatchReader {
     } else {
       batch.t = fetch(data.t, t_, false);
     }
-    if (!clean) corrupt(team, corruption, seed, epoch, rows, first, count, data.x.columns, x_.data());
+    if (!clean)
+      corrupt(team, corruption, seed, epoch, rows, first, count, data.x.columns, x_.data());
     if (data.weights != nullptr) {
       if (rows == nullptr) {
         batch.weights = data.weights + first;
@@ -205,8 +206,8 @@ class Trainer {
     LossMean mean;
     for (Index first = 0; first < data.x.rows; first += batch_size) {
       const Index count = std::min(batch_size, data.x.rows - first);
-      const auto batch = validation_reader_.read(team, data, NoCorruption{}, 0, 0, nullptr, first,
-                                                 count);
+      const auto batch =
+          validation_reader_.read(team, data, NoCorruption{}, 0, 0, nullptr, first, count);
       mean.add(network.evaluate(team, validation_work_, batch.x, batch.t, batch.weights, count),
                count);
     }
@@ -228,11 +229,9 @@ class Trainer {
     }
     LossMean mean;
     for (Index first = 0; first < n; first += batch_size) {
-      team.check_interrupt();
       const Index count = std::min(batch_size, n - first);
-      const auto batch =
-          reader_.read(team, data, options.corruption, network.seed(), epoch,
-                       order == nullptr ? nullptr : order + first, first, count);
+      const auto batch = reader_.read(team, data, options.corruption, network.seed(), epoch,
+                                      order == nullptr ? nullptr : order + first, first, count);
       const BatchLoss loss =
           network.loss_and_gradients(team, work_, batch.x, batch.t, batch.weights, count);
       report.learning_rate = optimizer.learning_rate();

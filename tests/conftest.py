@@ -1,0 +1,117 @@
+"""What the tests share: one table of tolerances, one way to compare, and seeded random data."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+from hypothesis import settings
+
+settings.register_profile("pyae", deadline=None, max_examples=50, derandomize=True)
+settings.load_profile("pyae")
+
+
+@dataclass(frozen=True)
+class Tolerance:
+    """How far a result may be from the float64 computation of the same inputs.
+
+    `float64` is relative; `float32` counts units in the last place of the float32 result. `reason`
+    says why an entry differs from the default.
+    """
+
+    float64: float = 1e-12
+    float32: float = 4.0
+    reason: str = ""
+
+
+TOLERANCES: dict[str, Tolerance] = {
+    "default": Tolerance(),
+    "training": Tolerance(
+        1e-9,
+        2000.0,
+        "dozens of updates, each of which builds on the rounding errors of those before it",
+    ),
+}
+
+_SMALLEST_64 = 2.0**-1074
+
+
+def units(expected: npt.ArrayLike, dtype: npt.DTypeLike, scale: npt.ArrayLike = 0.0) -> Any:
+    """Return one unit in the last place of `dtype` at ``max(abs(expected), scale)``."""
+    size = np.maximum(np.abs(np.asarray(expected, dtype=np.longdouble)), scale)
+    largest = np.finfo(dtype).max
+    clipped = np.where(np.isfinite(size), np.minimum(size, largest), 0)
+    return np.spacing(clipped.astype(dtype)).astype(np.float64)
+
+
+def ulp_errors(actual: npt.NDArray[Any], expected: npt.ArrayLike) -> Any:
+    """Return the distance of `actual` from a more precise `expected`, in ulp of actual's dtype.
+
+    Equal infinities and NaN in the same place count 0, NaN or infinity in a wrong place infinity.
+    An `expected` beyond the largest number counts as that dtype's infinity.
+    """
+    wide = np.asarray(expected, dtype=np.longdouble)
+    with np.errstate(over="ignore", invalid="ignore"):
+        rounded = wide.astype(actual.dtype)
+        same = (actual == rounded) | (np.isnan(actual) & np.isnan(rounded))
+        comparable = np.isfinite(actual) & np.isfinite(wide)
+        distance = np.abs(actual.astype(np.longdouble) - wide) / units(wide, actual.dtype)
+    # An exact comparison first: it covers infinities, and keeps the distance of finite numbers.
+    return np.where(comparable, distance, np.where(same, 0.0, np.inf)).astype(np.float64)
+
+
+def assert_close(
+    actual: Any,
+    expected: Any,
+    key: str = "default",
+    *,
+    scale: npt.ArrayLike = 0.0,
+    terms: float = 1.0,
+) -> None:
+    """Assert that `actual` (float32 or float64) is `expected`, within the table's tolerance.
+
+    Parameters
+    ----------
+    actual : array or float
+        Its dtype chooses the tolerance; a Python float is a float64.
+    expected : array
+        The float64 computation of the same inputs.
+    key : str
+        The entry of `TOLERANCES`.
+    scale : array_like
+        The size of the largest term where terms cancel: errors are measured against
+        ``max(abs(expected), scale)``.
+    terms : float
+        How many rounding errors add up, such as the square root of a sum's length.
+    """
+    actual = np.asarray(actual)
+    expected = np.asarray(expected, dtype=np.float64)
+    assert actual.shape == expected.shape, f"shape {actual.shape}, expected {expected.shape}"
+    assert actual.dtype in (np.float32, np.float64), f"dtype {actual.dtype}"
+    tolerance = TOLERANCES[key]
+    if actual.dtype == np.float64:
+        allowed = tolerance.float64 * np.maximum(np.abs(expected), scale) * terms
+        allowed = np.where(np.isfinite(allowed), allowed, 0.0) + 4 * _SMALLEST_64
+    else:
+        allowed = tolerance.float32 * units(expected, np.float32, scale) * terms
+    with np.errstate(over="ignore", invalid="ignore"):
+        rounded = expected.astype(actual.dtype)
+        same = (actual == rounded) | (np.isnan(actual) & np.isnan(rounded))
+        near = np.abs(actual.astype(np.float64) - expected) <= allowed
+    wrong = np.flatnonzero(~(same | near).ravel())
+    if wrong.size:
+        lines = [
+            f"  [{i}] got {actual.ravel()[i]!r}, expected {expected.ravel()[i]!r}"
+            for i in wrong[:5].tolist()
+        ]
+        worst = f"{wrong.size} of {actual.size} values differ ({key}, {actual.dtype}):"
+        raise AssertionError("\n".join([worst, *lines]))
+
+
+@pytest.fixture
+def rng() -> np.random.Generator:
+    """Return a seeded generator, fresh for each test."""
+    return np.random.default_rng(20240229)
