@@ -23,15 +23,39 @@ if TYPE_CHECKING:
 __all__ = ["core", "effective_threads", "set_num_threads", "show_config"]
 
 
-def _read_manifest() -> dict[str, Any]:
-    path = Path(__file__).with_name("_levels.json")
+_MANIFEST = "_levels.json"
+
+
+def _compiled_folder() -> Path:
+    """Return the folder with the compiled modules: this one, or the installed package's.
+
+    The second is for Python that runs within a checkout, whose folder ``pyae`` hides the installed
+    one: the checkout's Python files then work with the installed compiled modules.
+    """
+    here = Path(__file__).parent
+    if (here / _MANIFEST).is_file():
+        return here
+    from importlib.metadata import PackageNotFoundError, distribution
+
+    import pyae
+
     try:
-        manifest: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise ImportError(
-            f"pyae's compiled modules are missing ({path.name} was not found): install the package "
-            "with pip; a source folder alone cannot be imported"
-        ) from None
+        installed = distribution("pyae")
+        folder = Path(str(installed.locate_file("pyae")))
+        if installed.version == pyae.__version__ and (folder / _MANIFEST).is_file():
+            pyae.__path__.append(str(folder))
+            return folder
+    except PackageNotFoundError:
+        pass
+    raise ImportError(
+        f"pyae's compiled modules are missing: {here} is a source folder, and version "
+        f"{pyae.__version__} is not installed. Install it with pip"
+    )
+
+
+def _read_manifest() -> dict[str, Any]:
+    path = _compiled_folder() / _MANIFEST
+    manifest: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
     return manifest
 
 
