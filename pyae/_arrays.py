@@ -1,4 +1,4 @@
-"""What comes in through the door: arrays of many kinds, each accepted in place or refused by name."""
+"""What comes in through the door: arrays of many kinds, taken in place or refused by name."""
 
 from __future__ import annotations
 
@@ -84,7 +84,7 @@ def as_weights(value: Any, name: str, n_samples: int, dtype: npt.DTypeLike) -> F
     return weights
 
 
-def as_floats(value: Any, name: str, dtype: npt.DTypeLike = None) -> Floats:
+def as_floats(value: Any, name: str, dtype: npt.DTypeLike | None = None) -> Floats:
     """Return a C-contiguous, native array of floats: float32 stays, all else becomes float64."""
     array = as_real_array(value, name)
     if dtype is None:

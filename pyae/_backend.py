@@ -11,6 +11,7 @@ import importlib
 import json
 import os
 import sys
+import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, overload
 
@@ -68,9 +69,10 @@ def _choose_level(built: list[str], supported: list[str], forced: str | None) ->
                 f"{', '.join(built)}"
             )
         if forced not in supported:
+            usable = ", ".join(level for level in built if level in supported)
             raise ImportError(
                 f"PYAE_ISA={forced!r} needs instructions that this processor lacks; it runs "
-                f"{', '.join(level for level in built if level in supported) or 'none of those built'}"
+                f"{usable or 'none of those built'}"
             )
         return forced
     for level in built:
@@ -102,6 +104,9 @@ if not TYPE_CHECKING:
 else:
     _manifest: dict[str, Any]
     _usable_levels: list[str]
+
+
+_fork_warned = False
 
 
 def set_num_threads(n: int | None) -> None:
@@ -137,7 +142,22 @@ def check_threads(n_threads: int) -> int:
 
 
 def effective_threads(n_threads: int | None) -> int:
-    """Return how many threads a call is to use; None means what the process may use."""
+    """Return how many threads a call is to use; None means what the process may use.
+
+    In a process that was forked from one whose threads had worked that is 1, and a warning says so
+    once: OpenMP's threads do not live through a fork.
+    """
+    global _fork_warned
+    if core.forked_after_threads():
+        if n_threads != 1 and not _fork_warned:
+            _fork_warned = True
+            warnings.warn(
+                "this process was forked after pyae had used several threads, so it uses one; "
+                "start processes with the 'spawn' or 'forkserver' method to use more",
+                RuntimeWarning,
+                stacklevel=4,
+            )
+        return 1
     return core.available_threads() if n_threads is None else int(n_threads)
 
 

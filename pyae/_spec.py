@@ -83,8 +83,9 @@ def resolve(value: Any, argument: str, table: Mapping[str, type[S]]) -> S:
             if field not in known:
                 raise unknown_name(f"parameter of {name}", field, known)
         return cls(**fields)
-    if isinstance(value, tuple(table.values())):
-        return value
+    for cls in table.values():
+        if isinstance(value, cls):
+            return value
     classes = ", ".join(cls.__name__ for cls in table.values())
     raise TypeError(
         f"{argument} must be a name ({', '.join(sorted(table))}) or one of {classes}, got {value!r}"

@@ -85,7 +85,7 @@ class Dense:
             raise TypeError(f"tied_to must be a Dense layer, its index or None, got {tied_to!r}")
         if tied_to is not None and self.kernel_regularizer is not None:
             raise ValueError(
-                "kernel_regularizer belongs to the layer that owns the kernel, not to one tied to it"
+                "kernel_regularizer belongs to the layer that owns the kernel, not to a tied one"
             )
         self.tied_to = tied_to
         self.name = name

@@ -3,22 +3,22 @@
 Arguments are ``(y_true, y_pred)``, arrays of shape (..., n_outputs). A function returns one value a
 sample, shape (...); a class reduces them to a number and also gives the gradient. eps is 1e-7.
 
-===================================  =====================================================  ==========
-name                                 value of a sample (mean over outputs unless said)      targets
-===================================  =====================================================  ==========
-``binary_crossentropy``              -(t log p + (1-t) log(1-p)), p clipped to [eps,1-eps]  [0, 1]
-``categorical_crossentropy``         -sum t log p, p/sum(p) clipped to [eps, 1-eps]         [0, 1]
-``sparse_categorical_crossentropy``  -log p[t]                                              classes
-``poisson``                          p - t log(p + eps)                                     >= 0
-``kl_divergence``                    sum t log(t/p), both clipped to [eps, 1]               [0, 1]
-``mean_squared_error``               (p - t)^2                                              real
-``mean_absolute_error``              abs(p - t)                                             real
-``mean_absolute_percentage_error``   100 abs(t - p) / max(abs(t), eps)                      real
-``mean_squared_logarithmic_error``   (log1p(max(t, eps)) - log1p(max(p, eps)))^2            >= 0
-``cosine_similarity``                -sum t/norm(t) p/norm(p), norms at least eps           real
-``huber``                            e^2/2 where abs(e) <= delta, else delta abs(e)-delta^2/2  real
-``log_cosh``                         log cosh(p - t)                                        real
-===================================  =====================================================  ==========
+===================================  =================================================  =======
+name                                 value of a sample (mean over outputs unless said)  targets
+===================================  =================================================  =======
+``binary_crossentropy``              -(t log p + (1-t) log(1-p)), p in [eps, 1-eps]     [0, 1]
+``categorical_crossentropy``         -sum t log p, p/sum(p) in [eps, 1-eps]             [0, 1]
+``sparse_categorical_crossentropy``  -log p[t]                                          classes
+``poisson``                          p - t log(p + eps)                                 >= 0
+``kl_divergence``                    sum t log(t/p), both in [eps, 1]                   [0, 1]
+``mean_squared_error``               (p - t)^2                                          real
+``mean_absolute_error``              abs(p - t)                                         real
+``mean_absolute_percentage_error``   100 abs(t - p) / max(abs(t), eps)                  real
+``mean_squared_logarithmic_error``   (log1p(max(t,eps)) - log1p(max(p,eps)))^2          >= 0
+``cosine_similarity``                -sum t/norm(t) p/norm(p), norms >= eps             real
+``huber``                            e^2/2 within delta, else delta abs(e)-delta^2/2    real
+``log_cosh``                         log cosh(p - t)                                    real
+===================================  =================================================  =======
 
 In a network whose last activation is the loss's canonical link (sigmoid with binary, softmax with
 (sparse) categorical cross-entropy) the loss is computed from the logits, exactly and without
@@ -200,7 +200,9 @@ def _check_domain(name: str, t: Floats, n_outputs: int, ignored: int | None) -> 
     low, high = _TABLE[name]["domain"]
     if _TABLE[name]["classes"]:
         used = t if ignored is None else t[t != ignored]
-        if used.size and ((used != np.floor(used)).any() or used.min() < 0 or used.max() >= n_outputs):
+        if used.size and (
+            (used != np.floor(used)).any() or used.min() < 0 or used.max() >= n_outputs
+        ):
             raise ValueError(
                 f"y_true must hold classes, integers from 0 to {n_outputs - 1}, got values from "
                 f"{used.min()} to {used.max()}"
@@ -499,7 +501,9 @@ class LogCosh(Loss):
     name: ClassVar[str] = "log_cosh"
 
 
-def binary_crossentropy(y_true: Any, y_pred: Any, from_logits: bool = False, label_smoothing: float = 0.0) -> Floats:
+def binary_crossentropy(
+    y_true: Any, y_pred: Any, from_logits: bool = False, label_smoothing: float = 0.0
+) -> Floats:
     """Return each sample's cross-entropy between targets in [0, 1] and probabilities.
 
     ``-mean(t log p + (1-t) log(1-p))``, p clipped to [eps, 1-eps]; from logits z it is
@@ -531,10 +535,18 @@ def binary_crossentropy(y_true: Any, y_pred: Any, from_logits: bool = False, lab
     >>> binary_crossentropy([[0.0, 1.0]], [[0.5, 0.5]]).round(4)
     array([0.6931])
     """
-    return _per_sample("binary_crossentropy", y_true, y_pred, from_logits=from_logits, label_smoothing=label_smoothing)
+    return _per_sample(
+        "binary_crossentropy",
+        y_true,
+        y_pred,
+        from_logits=from_logits,
+        label_smoothing=label_smoothing,
+    )
 
 
-def categorical_crossentropy(y_true: Any, y_pred: Any, from_logits: bool = False, label_smoothing: float = 0.0) -> Floats:
+def categorical_crossentropy(
+    y_true: Any, y_pred: Any, from_logits: bool = False, label_smoothing: float = 0.0
+) -> Floats:
     """Return each sample's cross-entropy between distributions over classes.
 
     ``-sum(t log p)``, p divided by its sum and clipped to [eps, 1-eps]; from logits log p is their
@@ -566,10 +578,18 @@ def categorical_crossentropy(y_true: Any, y_pred: Any, from_logits: bool = False
     >>> categorical_crossentropy([[0.0, 1.0]], [[0.5, 0.5]]).round(4)
     array([0.6931])
     """
-    return _per_sample("categorical_crossentropy", y_true, y_pred, from_logits=from_logits, label_smoothing=label_smoothing)
+    return _per_sample(
+        "categorical_crossentropy",
+        y_true,
+        y_pred,
+        from_logits=from_logits,
+        label_smoothing=label_smoothing,
+    )
 
 
-def sparse_categorical_crossentropy(y_true: Any, y_pred: Any, from_logits: bool = False, ignore_class: int | None = None) -> Floats:
+def sparse_categorical_crossentropy(
+    y_true: Any, y_pred: Any, from_logits: bool = False, ignore_class: int | None = None
+) -> Floats:
     """Return each sample's cross-entropy between classes given as integers and distributions.
 
     ``-log p[t]``, p divided by its sum and clipped to [eps, 1-eps]; from logits log p is their
@@ -601,7 +621,13 @@ def sparse_categorical_crossentropy(y_true: Any, y_pred: Any, from_logits: bool 
     >>> sparse_categorical_crossentropy([1], [[0.5, 0.5]]).round(4)
     array([0.6931])
     """
-    return _per_sample("sparse_categorical_crossentropy", y_true, y_pred, from_logits=from_logits, ignore_class=ignore_class)
+    return _per_sample(
+        "sparse_categorical_crossentropy",
+        y_true,
+        y_pred,
+        from_logits=from_logits,
+        ignore_class=ignore_class,
+    )
 
 
 def poisson(y_true: Any, y_pred: Any) -> Floats:
@@ -893,7 +919,7 @@ _CLASSES = table_of(
 
 
 def resolve(value: Any, argument: str = "loss") -> Loss:
-    """Return the loss given as a name, as a spec, as one of this module's functions or an object."""
+    """Return the loss given as a name, a spec, one of this module's functions or an object."""
     if callable(value) and getattr(value, "__module__", None) == __name__:
         value = getattr(value, "__name__", value)
     return _resolve(value, argument, _CLASSES)

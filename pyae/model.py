@@ -218,7 +218,7 @@ class Sequential:
         if self._network is not None:
             if n_features != self._n_features:
                 raise ValueError(
-                    f"the model is built for {self._n_features} features, got n_features={n_features}"
+                    f"n_features must be {self._n_features}, as the model has, got {n_features}"
                 )
             return self
         cls = core.Network32 if self.dtype == np.float32 else core.Network64
@@ -247,8 +247,8 @@ class Sequential:
         """
         sizes = [0] * len(self._layers)
         if self._network is not None:
-            for layer, _, rows, columns, _ in self._network.tensors:
-                sizes[layer] += rows * columns
+            for index, _, rows, columns, _ in self._network.tensors:
+                sizes[index] += rows * columns
         rows_of_table = [("layer", "output", "activation", "parameters")]
         for i, layer in enumerate(self._layers):
             kind = layer.name or "dense"
@@ -317,7 +317,7 @@ class Sequential:
         batch_size : int, default 32
             Samples a step; the last batch of an epoch may be shorter.
         validation_data : tuple or array_like, optional
-            ``(X, y)``, ``(X, y, sample_weight)``, or X alone; its loss is computed after each epoch.
+            ``(X, y)``, ``(X, y, sample_weight)``, or X alone; evaluated after each epoch.
         sample_weight : array_like of shape (n_samples,), optional
             Factors of the samples' losses; not negative.
         shuffle : bool, default True
@@ -345,7 +345,8 @@ class Sequential:
         Warns
         -----
         DivergenceWarning
-            The loss or a weight was no longer finite: training stopped with the last finite weights.
+            The loss or a weight was no longer finite: training stopped; the last finite weights
+            are kept.
 
         Examples
         --------

@@ -113,6 +113,6 @@ def resolve_noise(value: Any, argument: str = "noise") -> Noise | None:
         return None
     if isinstance(value, str) and value in _TABLE:
         raise TypeError(
-            f"{argument}={value!r} needs its strength: pass pyae.noise.{_TABLE[value].__name__}(...)"
+            f"{argument}={value!r} lacks its strength: use pyae.noise.{_TABLE[value].__name__}(...)"
         )
     return resolve(value, argument, _TABLE)

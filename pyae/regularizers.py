@@ -11,7 +11,7 @@ from typing import Any, ClassVar
 
 from pyae._spec import Spec, resolve, table_of
 
-__all__ = ["L1", "L2", "KLSparsity", "L1L2", "Regularizer"]
+__all__ = ["L1", "L1L2", "L2", "KLSparsity", "Regularizer"]
 
 
 @dataclass(frozen=True)
@@ -47,7 +47,7 @@ class L1L2(Regularizer):
     l2: float = 0.0
 
 
-def L1(l1: float = 0.01) -> L1L2:  # noqa: N802 - reads as a class, as in Keras
+def L1(l1: float = 0.01) -> L1L2:
     """Return the penalty ``l1 * sum(abs(w))``, which makes many values exactly or nearly zero.
 
     Raises
@@ -63,7 +63,7 @@ def L1(l1: float = 0.01) -> L1L2:  # noqa: N802 - reads as a class, as in Keras
     return L1L2(l1=l1)
 
 
-def L2(l2: float = 0.01) -> L1L2:  # noqa: N802
+def L2(l2: float = 0.01) -> L1L2:
     """Return the penalty ``l2 * sum(w^2)``, weight decay in the loss.
 
     Raises

@@ -33,6 +33,10 @@ TOLERANCES: dict[str, Tolerance] = {
         ulps=6.0,
         reason="a product of five rounded factors (two exponentials, a polynomial, a quotient)",
     ),
+    "derivative": Tolerance(
+        ulps=6.0,
+        reason="a sum of products of rounded factors, and then times dy",
+    ),
     "training": Tolerance(
         relative=1e-9,
         ulps=2000.0,
@@ -40,7 +44,7 @@ TOLERANCES: dict[str, Tolerance] = {
     ),
 }
 
-_SMALLEST_64 = 2.0**-1074
+_SMALLEST = {np.dtype(np.float32): 2.0**-149, np.dtype(np.float64): 2.0**-1074}
 
 
 def units(expected: npt.ArrayLike, dtype: npt.DTypeLike, scale: npt.ArrayLike = 0.0) -> Any:
@@ -48,7 +52,9 @@ def units(expected: npt.ArrayLike, dtype: npt.DTypeLike, scale: npt.ArrayLike = 
     size = np.maximum(np.abs(np.asarray(expected, dtype=np.longdouble)), scale)
     largest = np.finfo(dtype).max
     clipped = np.where(np.isfinite(size), np.minimum(size, largest), 0)
-    return np.spacing(clipped.astype(dtype)).astype(np.float64)
+    with np.errstate(over="ignore"):  # next to the largest number
+        spacing = np.spacing(clipped.astype(dtype))
+    return np.where(np.isfinite(spacing), spacing, np.spacing(largest / 2)).astype(np.float64)
 
 
 def ulp_errors(actual: npt.NDArray[Any], expected: npt.ArrayLike) -> Any:
@@ -73,7 +79,8 @@ def assert_close(
     key: str = "default",
     *,
     scale: npt.ArrayLike = 0.0,
-    terms: float = 1.0,
+    terms: npt.ArrayLike = 1.0,
+    subnormals: npt.ArrayLike = 1.0,
 ) -> None:
     """Assert that `actual` (float32 or float64) is `expected`, within the table's tolerance.
 
@@ -88,8 +95,12 @@ def assert_close(
     scale : array_like
         The size of the largest term where terms cancel: errors are measured against
         ``max(abs(expected), scale)``.
-    terms : float
-        How many rounding errors add up, such as the square root of a sum's length.
+    terms : array_like
+        How many rounding errors add up, such as the length of a sum, or by how much one grows, such
+        as the size of an exponent.
+    subnormals : array_like
+        What multiplies an intermediate result that may be subnormal, and so may be off by half the
+        smallest positive number.
     """
     actual = np.asarray(actual)
     expected = np.asarray(expected, dtype=np.float64)
@@ -98,9 +109,10 @@ def assert_close(
     tolerance = TOLERANCES[key]
     if actual.dtype == np.float64:
         allowed = tolerance.relative * np.maximum(np.abs(expected), scale) * terms
-        allowed = np.where(np.isfinite(allowed), allowed, 0.0) + 4 * _SMALLEST_64
+        allowed = np.where(np.isfinite(allowed), allowed, 0.0)
     else:
         allowed = tolerance.ulps * units(expected, np.float32, scale) * terms
+    allowed = allowed + tolerance.ulps * np.asarray(subnormals) * _SMALLEST[actual.dtype]
     with np.errstate(over="ignore", invalid="ignore"):
         rounded = expected.astype(actual.dtype)
         same = (actual == rounded) | (np.isnan(actual) & np.isnan(rounded))

@@ -149,7 +149,8 @@ def test_permutation_follows_seed_and_epoch_and_is_uniform() -> None:
     assert not np.array_equal(permutation(50, 1, 2), permutation(50, 2, 2))
     orders = [tuple(permutation(3, seed, 0).tolist()) for seed in range(3000)]
     counts = [orders.count(order) for order in itertools.permutations(range(3))]
-    assert min(counts) > 400 and max(counts) < 600
+    assert min(counts) > 400
+    assert max(counts) < 600
 
 
 # ----------------------------------------------------------------------------------- activations
@@ -291,9 +292,11 @@ def test_activation_is_calm_at_the_ends_and_keeps_the_dtype(name: str, dtype: st
         y = ACTIVATIONS[name].value(x)
         dx = ACTIVATIONS[name].vjp(x, np.ones_like(x))
     assert y.dtype == dx.dtype == np.dtype(dtype)
-    assert not np.isnan(y).any() and not np.isnan(dx).any()
+    assert not np.isnan(y).any()
+    assert not np.isnan(dx).any()
     if name != "exponential":
-        assert np.isfinite(y).all() and np.isfinite(dx).all()
+        assert np.isfinite(y).all()
+        assert np.isfinite(dx).all()
 
 
 @pytest.mark.parametrize("name", sorted(ACTIVATIONS))
@@ -407,7 +410,9 @@ def test_loss_gradient_is_the_derivative(name: str, params: dict[str, Any], redu
 @pytest.mark.parametrize("name", sorted(n for n in LOSSES if LOSSES[n].link))
 def test_dz_is_the_derivative_through_the_link(name: str) -> None:
     entry = LOSSES[name]
-    assert entry.link and entry.per_sample_from_logits and entry.dz
+    assert entry.link
+    assert entry.per_sample_from_logits
+    assert entry.dz
     t, z = loss_arguments(name, from_logits=True)
     p = ACTIVATIONS[entry.link].value(z)
     np.testing.assert_allclose(
@@ -643,7 +648,8 @@ def test_sparse_kernel_connects_each_unit_to_k_inputs() -> None:
     w = initial_kernel({"name": "sparse", "n_connections": 5, "stddev": 2.0}, 40, 300, 0, 3)
     assert np.array_equal((w != 0).sum(axis=0), np.full(300, 5))
     per_input = (w != 0).sum(axis=1)  # expected 37.5 each
-    assert per_input.min() > 12 and per_input.max() < 70
+    assert per_input.min() > 12
+    assert per_input.max() < 70
     assert w[w != 0].std() == pytest.approx(2, rel=0.08)
     plain = random.normals(3, np.arange(3000), 0, random.INIT).reshape(40, 300)
     np.testing.assert_array_equal(w[w != 0], 2 * plain[w != 0])
@@ -659,7 +665,8 @@ def test_initializer_follows_seed_and_layer(name: str) -> None:
     if name == "zeros":
         assert not any(draw(0, 1))
     else:
-        assert draw(0, 1) != draw(1, 1) and draw(0, 1) != draw(0, 2)
+        assert draw(0, 1) != draw(1, 1)
+        assert draw(0, 1) != draw(0, 2)
 
 
 NOISES = [

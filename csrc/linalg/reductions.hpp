@@ -8,7 +8,7 @@
 
 namespace pyae {
 
-// Sum of f(i-th vector of x) over x (n): vectors within a piece, double between pieces. f(0) = 0.
+// Sum of f over x (n): vectors within a piece, double between pieces. f(0) must be 0.
 template <class T, class F>
 double ordered_sum(const Team& team, const T* x, Index n, const F& f) {
   constexpr Index kPieces = 64;
@@ -18,17 +18,14 @@ double ordered_sum(const Team& team, const T* x, Index n, const F& f) {
     Vec<T> total{};
     double sum = 0;
     Index since = 0;
-    for_lanes<T>(
-        end - begin,
-        [&](Index i) {
-          total += f(load(x + begin + i));
-          if (++since == 64) {  // short vector sums lose less to rounding
-            sum += static_cast<double>(horizontal_sum(total));
-            total = Vec<T>{};
-            since = 0;
-          }
-        },
-        [&](Index i, Index rest) { total += f(load_part(x + begin + i, rest)); });
+    for_lanes<T>(end - begin, [&](Index i, Index count) {
+      total += f(load_up_to(x + begin + i, count));
+      if (++since == 64) {  // short vector sums lose less to rounding
+        sum += static_cast<double>(horizontal_sum(total));
+        total = Vec<T>{};
+        since = 0;
+      }
+    });
     partial[static_cast<std::size_t>(begin / grain)] =
         sum + static_cast<double>(horizontal_sum(total));
   });

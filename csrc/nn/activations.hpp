@@ -352,30 +352,21 @@ inline T row_max(const T* x, Index n) {
   for (; i < n; ++i) result = x[i] > result ? x[i] : result;
   return result;
 }
-// Sum of f(i-th vector); f gets vectors whose lanes past the end are to count as 0.
+// Sum of f(offset, count) over the vectors of a row; lanes past the row's end count as 0.
 template <class T, class F>
 inline T row_sum(Index n, F&& f) {
   Vec<T> total{};
-  Index i = 0;
-  for (; i + kLanes<T> <= n; i += kLanes<T>) total += f(i, kLanes<T>);
-  if (i < n) {
-    T part[kLanes<T>] = {};
-    store_part(part, f(i, n - i), n - i);
-    total += load(part);
-  }
+  for_lanes<T>(n, [&](Index i, Index count) {
+    const Vec<T> v = f(i, count);
+    if (count == kLanes<T>) {
+      total += v;
+    } else {
+      T part[kLanes<T>] = {};
+      store_part(part, v, count);
+      total += load(part);
+    }
+  });
   return horizontal_sum(total);
-}
-template <class T>
-inline Vec<T> load_up_to(const T* p, Index n) {
-  return n == kLanes<T> ? load(p) : load_part(p, n);
-}
-template <class T>
-inline void store_up_to(T* p, Vec<T> v, Index n) {
-  if (n == kLanes<T>) {
-    store(p, v);
-  } else {
-    store_part(p, v, n);
-  }
 }
 // e^(x - max) into y (may be x itself); returns the sum. y / sum is the softmax.
 template <class T>
@@ -399,7 +390,7 @@ struct Softmax : NoFields {  // e^(x-max) / sum e^(x-max) along the row
   template <class T>
   void vjp_row(const T* y, const T* dy, T* dx, Index n) const {
     const T dot = detail::row_sum<T>(n, [&](Index i, Index count) {
-      return detail::load_up_to(y + i, count) * detail::load_up_to(dy + i, count);
+      return load_up_to(y + i, count) * load_up_to(dy + i, count);
     });
     map_row(y, dy, dx, n, [&](Vec<T> yv, Vec<T> d) { return yv * (d - splat<Vec<T>>(dot)); });
   }
@@ -411,7 +402,7 @@ struct LogSoftmax : NoFields {  // x - log sum e^x along the row
   void forward_row(const T* x, T* y, Index n) const {
     const T most = detail::row_max(x, n);
     const T total = detail::row_sum<T>(n, [&](Index i, Index count) {
-      return exp(detail::load_up_to(x + i, count) - splat<Vec<T>>(most));
+      return exp(load_up_to(x + i, count) - splat<Vec<T>>(most));
     });
     const T log_total = log(splat<Vec<T>>(total))[0];
     map_row(x, y, n,
@@ -419,8 +410,8 @@ struct LogSoftmax : NoFields {  // x - log sum e^x along the row
   }
   template <class T>
   void vjp_row(const T* y, const T* dy, T* dx, Index n) const {
-    const T total = detail::row_sum<T>(
-        n, [&](Index i, Index count) { return detail::load_up_to(dy + i, count); });
+    const T total =
+        detail::row_sum<T>(n, [&](Index i, Index count) { return load_up_to(dy + i, count); });
     map_row(y, dy, dx, n, [&](Vec<T> yv, Vec<T> d) { return d - exp(yv) * splat<Vec<T>>(total); });
   }
 };

@@ -12,16 +12,15 @@ void forward_tile(const void* context, Index i, Index j, Index m, Index n, T* ti
   const A& activation = *std::get_if<A>(state.activation);
   for (Index c = 0; c < n; c += kLanes<T>) {
     const Index count = std::min(kLanes<T>, n - c);
-    const Vec<T> bias =
-        state.bias == nullptr ? Vec<T>{} : detail::load_up_to(state.bias + j + c, count);
+    const Vec<T> bias = state.bias == nullptr ? Vec<T>{} : load_up_to(state.bias + j + c, count);
     for (Index r = 0; r < m; ++r) {
       T* p = tile + r * stride + c;
-      const Vec<T> z = detail::load_up_to(p, count) + bias;
-      if (state.z != nullptr) detail::store_up_to(state.z + (i + r) * stride + j + c, z, count);
+      const Vec<T> z = load_up_to(p, count) + bias;
+      if (state.z != nullptr) store_up_to(state.z + (i + r) * stride + j + c, z, count);
       if constexpr (detail::kRowwise<A>) {
-        detail::store_up_to(p, z, count);
+        store_up_to(p, z, count);
       } else {
-        detail::store_up_to(p, activation.value(z), count);
+        store_up_to(p, activation.value(z), count);
       }
     }
   }
@@ -37,16 +36,16 @@ void delta_tile(const void* context, Index i, Index j, Index m, Index n, T* tile
     for (Index c = 0; c < n; c += kLanes<T>) {
       const Index count = std::min(kLanes<T>, n - c);
       T* p = tile + r * stride + c;
-      Vec<T> delta = detail::load_up_to(p, count);
-      const Vec<T> y = detail::load_up_to(state.y + row + c, count);
+      Vec<T> delta = load_up_to(p, count);
+      const Vec<T> y = load_up_to(state.y + row + c, count);
       if (state.penalty.active) delta += state.penalty(y, j + c, count);
       if constexpr (detail::kRowwise<A>) {
       } else if constexpr (detail::kFromOutput<A>) {
         delta *= activation.derivative_of_output(y);
       } else {
-        delta *= activation.derivative(detail::load_up_to(state.z + row + c, count));
+        delta *= activation.derivative(load_up_to(state.z + row + c, count));
       }
-      detail::store_up_to(p, delta, count);
+      store_up_to(p, delta, count);
     }
   }
 }

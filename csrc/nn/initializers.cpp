@@ -1,9 +1,8 @@
 #include "nn/initializers.hpp"
 
-#include <Eigen/QR>
 #include <numeric>
 
-#include "linalg/eigen.hpp"
+#include "linalg/decompositions.hpp"
 #include "linalg/random.hpp"
 
 namespace pyae {
@@ -53,19 +52,17 @@ struct Draw {
       values[i] = scale * z;
     }
   }
-  // Q of a normal matrix, signs so that the distribution is uniform (Mezzadri 2007).
+  // Q of a normal matrix; its transpose where there are more columns than rows.
   void orthogonal(double gain, double* values, Index rows, Index columns) const {
     const Index tall = std::max(rows, columns), narrow = std::min(rows, columns);
-    Matrix<double> a(tall, narrow);
-    normals(1, a.data(), tall * narrow);
-    const Eigen::HouseholderQR<Matrix<double>> qr(a);
-    Matrix<double> q = qr.householderQ() * Matrix<double>::Identity(tall, narrow);
-    for (Index j = 0; j < narrow; ++j) q.col(j) *= qr.matrixQR()(j, j) < 0 ? -gain : gain;
-    MatrixMap<double> kernel(values, rows, columns);
-    if (rows < columns) {
-      kernel = q.transpose();
-    } else {
-      kernel = q;
+    std::vector<double> q(static_cast<std::size_t>(tall * narrow));
+    normals(1, q.data(), tall * narrow);
+    orthonormalize(q.data(), tall, narrow);
+    for (Index i = 0; i < rows; ++i) {
+      for (Index j = 0; j < columns; ++j) {
+        const Index at = rows < columns ? j * narrow + i : i * narrow + j;
+        values[i * columns + j] = gain * q[static_cast<std::size_t>(at)];
+      }
     }
   }
   void sparse(const SparseNormal& options, double* values, Index rows, Index columns) const {

@@ -16,8 +16,8 @@ T sample_loss(const L& loss, const T* t, const T* p, Index columns, T scale, T* 
     const T share = L::mean_over_features ? T(1) / static_cast<T>(columns) : T(1);
     const V factor = splat<V>(share * scale);
     const T sum = detail::row_sum<T>(columns, [&](Index j, Index count) {
-      const V tv = detail::load_up_to(t + j, count), pv = detail::load_up_to(p + j, count);
-      if (dp != nullptr) detail::store_up_to(dp + j, factor * loss.gradient(tv, pv), count);
+      const V tv = load_up_to(t + j, count), pv = load_up_to(p + j, count);
+      if (dp != nullptr) store_up_to(dp + j, factor * loss.gradient(tv, pv), count);
       return loss.value(tv, pv);
     });
     return share * sum;

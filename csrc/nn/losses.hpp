@@ -282,7 +282,7 @@ struct CategoricalCrossentropy : RowLoss {
     const V keep = splat<V>(1 - label_smoothing);
     const V spread = splat<V>(label_smoothing / static_cast<double>(n));
     const auto target = [&](Index i, Index count) {
-      return detail::load_up_to(t + i, count) * keep + spread;
+      return load_up_to(t + i, count) * keep + spread;
     };
     return from_logits ? detail::crossentropy_row_from_logits(p, n, dp, scale, target)
                        : detail::crossentropy_row(p, n, dp, scale, target);
@@ -327,7 +327,7 @@ struct CosineSimilarity : RowLoss {  // -sum t/|t| p/|p|, norms of at least eps
     using V = Vec<T>;
     const auto dot = [&](const T* a, const T* b) {
       return detail::row_sum<T>(n, [&](Index i, Index count) {
-        return detail::load_up_to(a + i, count) * detail::load_up_to(b + i, count);
+        return load_up_to(a + i, count) * load_up_to(b + i, count);
       });
     };
     const T eps = static_cast<T>(kEpsilon);

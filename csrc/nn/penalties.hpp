@@ -51,8 +51,7 @@ struct ActivityGradient {
   template <class V>
   V operator()(V y, Index j, Index count) const {
     V d = splat<V>(static_cast<double>(l1)) * sign(y) + splat<V>(static_cast<double>(l2)) * y;
-    if (column != nullptr)
-      d += count == kLanes<T> ? load(column + j) : load_part(column + j, count);
+    if (column != nullptr) d += load_up_to(column + j, count);
     return d;
   }
 };

@@ -79,22 +79,19 @@ class FirstOrder final : public Optimizer<T> {
     w += first;
     g += first;
     IntVec<V> bad{};
-    const auto update = [&](Index i, Index lanes) {
-      V gradient = detail::load_up_to(g + i, lanes);
+    for_lanes<T>(count, [&](Index i, Index lanes) {
+      V gradient = load_up_to(g + i, lanes);
       if (scale != 1) gradient *= splat<V>(scale);
       if (limit > 0) gradient = at_least(at_most(gradient, splat<V>(limit)), splat<V>(-limit));
       V own[kMostSlots] = {};
-      for (Index k = 0; k < slots; ++k) own[k] = detail::load_up_to(slot + k * n + i, lanes);
-      const V before = detail::load_up_to(w + i, lanes);
+      for (Index k = 0; k < slots; ++k) own[k] = load_up_to(slot + k * n + i, lanes);
+      const V before = load_up_to(w + i, lanes);
       const V after = rule.update(before, gradient, own, scalars, is_kernel);
       const IntVec<V> finite = is_finite(after);
       bad |= ~finite;
-      detail::store_up_to(w + i, select(finite, after, before), lanes);
-      for (Index k = 0; k < slots; ++k) detail::store_up_to(slot + k * n + i, own[k], lanes);
-    };
-    for_lanes<T>(
-        count, [&](Index i) { update(i, kLanes<T>); },
-        [&](Index i, Index rest) { update(i, rest); });
+      store_up_to(w + i, select(finite, after, before), lanes);
+      for (Index k = 0; k < slots; ++k) store_up_to(slot + k * n + i, own[k], lanes);
+    });
     return !any(bad);
   }
 

@@ -1,0 +1,37 @@
+"""What the README shows works: its Python blocks run, its commands are those that CI uses."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+README = Path(__file__).parents[1] / "README.md"
+BLOCKS = re.findall(r"```python\n(.*?)```", README.read_text(encoding="utf-8"), flags=re.DOTALL)
+
+
+def test_has_examples() -> None:
+    assert len(BLOCKS) >= 6
+
+
+@pytest.mark.parametrize("number", range(len(BLOCKS)))
+def test_block_runs(number: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    images = np.random.default_rng(0).integers(0, 256, size=(300, 6, 5), dtype=np.uint8)
+    np.save("images.npy", images)
+    namespace: dict[str, object] = {}
+    exec("import numpy as np\nimport pyae\n", namespace)
+    # As many epochs as show that it runs; how well it learns is other tests' concern.
+    code = re.sub(r"epochs=\d+", "epochs=3", BLOCKS[number])
+    exec(compile(code, f"README.md block {number}", "exec"), namespace)
+    model = namespace["model"]
+    assert np.isfinite(model.history.history["loss"]).all()  # type: ignore[attr-defined]
+
+
+def test_files_that_it_links_to_exist() -> None:
+    links = re.findall(r"\]\(([^)#:]+)\)", README.read_text(encoding="utf-8"))
+    assert links
+    for link in links:
+        assert (README.parent / link).exists(), link
