@@ -23,6 +23,8 @@ def as_real_array(value: Any, name: str) -> npt.NDArray[Any]:
     """
     if hasattr(value, "toarray") and hasattr(value, "nnz"):
         raise TypeError(f"{name} is a sparse matrix; pass {name}.toarray()")
+    if value is None:
+        raise TypeError(f"{name} must hold real numbers, got None")
     array = np.asarray(value)
     kind, size = array.dtype.kind, array.dtype.itemsize
     if kind in "biu" or (kind == "f" and size in (4, 8)):
@@ -88,8 +90,9 @@ def as_floats(value: Any, name: str, dtype: npt.DTypeLike | None = None) -> Floa
     """Return a C-contiguous, native array of floats: float32 stays, all else becomes float64."""
     array = as_real_array(value, name)
     if dtype is None:
-        dtype = np.float32 if array.dtype == np.float32 else np.float64
-    return np.ascontiguousarray(array, dtype=dtype)
+        single = array.dtype.kind == "f" and array.dtype.itemsize == 4
+        dtype = np.float32 if single else np.float64
+    return np.asarray(array, dtype=dtype, order="C")
 
 
 def require_finite(array: npt.NDArray[Any], name: str) -> None:

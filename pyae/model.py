@@ -383,6 +383,7 @@ class Sequential:
 
         was_built = self.built
         network = self.build(data.X.shape[1])._built_network()
+        network.require_idle()
         self.stop_training = False
         history = History()
 

@@ -39,7 +39,7 @@ TOLERANCES: dict[str, Tolerance] = {
     ),
     "training": Tolerance(
         relative=1e-9,
-        ulps=2000.0,
+        ulps=50.0,
         reason="dozens of updates, each of which builds on the rounding errors of those before it",
     ),
 }

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 from conftest import assert_close
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
@@ -182,7 +182,10 @@ def test_softmax_is_the_reference(dtype: Any) -> None:
 def test_log_softmax_is_the_reference(dtype: Any) -> None:
     for n in WIDTHS:
         x = rows(dtype, n)
-        assert_close(activations.log_softmax(x), reference(("log_softmax", {}), x))
+        # Where one entry is far above the others its value is about -e^-gap, gap being rounded.
+        below = np.sort(_below_the_top(x.astype(np.float64)), axis=-1)
+        gap = below[:, 1:2] if n > 1 else 0
+        assert_close(activations.log_softmax(x), reference(("log_softmax", {}), x), terms=1 + gap)
 
 
 @both_dtypes
@@ -400,6 +403,7 @@ vectors = hnp.arrays(np.float64, st.integers(1, 20), elements=st.floats(-8, 8))
 
 
 @every_case
+@settings(max_examples=20)
 @given(x=vectors, seed=st.integers(0, 2**32 - 1))
 def test_vjp_is_the_finite_difference(case: Case, x: Array, seed: int) -> None:
     name, params = case

@@ -57,7 +57,10 @@ MODELS: dict[str, Callable[[], pyae.Sequential]] = {"new": model_of, "trained": 
 
 
 def refused(
-    model: pyae.Sequential, call: Callable[[], Any], names: str, error: Any = (TypeError, ValueError)
+    model: pyae.Sequential,
+    call: Callable[[], Any],
+    names: str,
+    error: Any = (TypeError, ValueError),
 ) -> None:
     """Assert that a call fails with a message that matches `names`, and that nothing changed."""
     before = state_of(model)
@@ -78,7 +81,10 @@ BAD_MATRICES: dict[str, tuple[Any, Any]] = {  # (value, error)
     "text": (np.array([["a"] * FEATURES] * N), TypeError),
     "text objects": (np.array([["a"] * FEATURES] * N, dtype=object), TypeError),
     "bytes": (np.array([[b"a"] * FEATURES] * N), TypeError),
-    "datetime": (np.array([[datetime.date(2020, 1, 1)] * FEATURES] * N, "datetime64[D]"), TypeError),
+    "datetime": (
+        np.array([[datetime.date(2020, 1, 1)] * FEATURES] * N, "datetime64[D]"),
+        TypeError,
+    ),
     "timedelta": (np.ones((N, FEATURES), "timedelta64[s]"), TypeError),
     "records": (np.zeros((N, FEATURES), dtype=[("a", "f4"), ("b", "f4")]), TypeError),
     "a number": (3.0, ValueError),
@@ -115,7 +121,6 @@ def fresh(value: Any) -> Any:
     return (row for row in good()) if hasattr(value, "send") else value
 
 
-@pytest.mark.filterwarnings("ignore:overflow encountered in cast")
 @pytest.mark.parametrize("method", ["fit", "loss_and_gradients", "evaluate", "predict", "forward"])
 @pytest.mark.parametrize("which", MODELS)
 @pytest.mark.parametrize("bad", BAD_X)
@@ -132,10 +137,9 @@ def test_bad_x(bad: str, which: str, method: str) -> None:
 def test_other_number_of_features(columns: int, method: str) -> None:
     model = trained()
     X = np.zeros((N, columns))
-    refused(model, lambda: getattr(model, method)(X), rf"\b{FEATURES} features", ValueError)
+    refused(model, lambda: getattr(model, method)(X), r"\bX\b", ValueError)
 
 
-@pytest.mark.filterwarnings("ignore:overflow encountered in cast")
 @pytest.mark.parametrize("method", ["fit", "loss_and_gradients", "evaluate"])
 @pytest.mark.parametrize("which", MODELS)
 @pytest.mark.parametrize(
@@ -483,7 +487,6 @@ DESCRIPTIONS: list[tuple[str, Callable[[], Any], str]] = [
     ("activation nonsense", dense(activation="zzz"), "activation.*Known are.*sigmoid"),
     ("activation a number", dense(activation=1), "activation"),
     ("activation a foreign function", dense(activation=math.tanh), "activation"),
-    ("activation None", dense(activation=None), "activation"),
     ("activation parameter", lambda: Activation("elu", alhpa=1), "Did you mean.*'alpha'"),
     ("activation parameter of none", lambda: Activation("relu", alpha=1), "alpha"),
     ("activation parameter negative", lambda: Activation("elu", alpha=-1), "alpha"),
@@ -526,7 +529,11 @@ DESCRIPTIONS: list[tuple[str, Callable[[], Any], str]] = [
     ("reduction unknown", lambda: losses.Huber(reduction="mean"), "reduction"),
     ("delta negative", lambda: losses.Huber(delta=-1.0), "delta"),
     ("smoothing above 1", lambda: losses.BinaryCrossentropy(label_smoothing=1.5), "smoothing"),
-    ("ignore_class a text", lambda: losses.SparseCategoricalCrossentropy(ignore_class="a"), "ignore"),
+    (
+        "ignore_class a text",
+        lambda: losses.SparseCategoricalCrossentropy(ignore_class="a"),
+        "ignore",
+    ),
     ("optimizer unknown", sequential(optimizer="adamm"), "optimizer.*'adam'"),
     ("optimizer in capitals", sequential(optimizer="SGD"), "optimizer.*'sgd'"),
     ("optimizer a number", sequential(optimizer=0.1), "optimizer"),
@@ -649,7 +656,9 @@ GOOD: dict[str, st.SearchStrategy[Any]] = {
     "y": st.sampled_from([None, good(), good()[::-1], good().astype("float32")]),
     "epochs": st.sampled_from([1, 3, np.int64(2)]),
     "batch_size": st.sampled_from([1, 5, 32, np.uint8(7)]),
-    "validation_data": st.sampled_from([None, good(), (good(), good()), (good(), good(), np.ones(N))]),
+    "validation_data": st.sampled_from(
+        [None, good(), (good(), good()), (good(), good(), np.ones(N))]
+    ),
     "sample_weight": st.sampled_from([None, np.ones(N), [2] * N]),
     "shuffle": st.booleans(),
     "noise": st.sampled_from([None, noise.Gaussian(0.1), {"name": "masking", "rate": 0.1}]),
@@ -670,7 +679,6 @@ BAD: dict[str, list[Any]] = {
 }
 
 
-@pytest.mark.filterwarnings("ignore:overflow encountered in cast")
 @given(data=st.data(), which=st.sampled_from(sorted(MODELS)), name=st.sampled_from(sorted(BAD)))
 def test_one_bad_argument_among_good_ones(data: st.DataObject, which: str, name: str) -> None:
     arguments = {"X": good()}

@@ -195,6 +195,9 @@ class PyNetwork {
   Index n_targets() const { return network_.n_targets(); }
   std::int64_t n_updates() const { return optimizer_->state().step; }
 
+  // Raises when the model is being trained.
+  void require_idle() { const Claim claim(*this, true); }
+
   Array<T> parameters() const { return Array<T>(network_.n_parameters(), network_.parameters()); }
   void set_parameters(const Array<T>& values) {
     const Claim claim(*this);
@@ -500,6 +503,7 @@ void register_network(py::module_& m, const char* name) {
       .def_property_readonly("n_outputs", &N::n_outputs)
       .def_property_readonly("n_targets", &N::n_targets)
       .def_property_readonly("n_updates", &N::n_updates)
+      .def("require_idle", &N::require_idle)
       .def("parameters", &N::parameters)
       .def("set_parameters", &N::set_parameters, py::arg("values"))
       .def("state", &N::state)

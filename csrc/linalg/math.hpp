@@ -219,7 +219,7 @@ inline Normal<V> normal(V x) {
   }
   const V tail = gauss * smooth / (splat<V>(1) + a);
   return {gauss * splat<V>(0.39894228040143267794),
-          select(x > V{}, splat<V>(1) - tail, tail + (x - x))};  // x - x: a NaN stays one
+          select(x > V{}, splat<V>(1) - tail, select(x <= V{}, tail, x))};  // x: NaN
 }
 
 // sin and cos of 2 pi u, u in [0, 1]: turns are reduced to an eighth exactly.

@@ -368,14 +368,23 @@ inline T row_sum(Index n, F&& f) {
   });
   return horizontal_sum(total);
 }
-// e^(x - max) into y (may be x itself); returns the sum. y / sum is the softmax.
+// sum e^(x - max) and its logarithm. The greatest term is 1 and stays out of the sum that the
+// logarithm is taken of, so that a small one keeps its digits.
 template <class T>
-inline T shifted_exponentials(const T* x, T* y, Index n, T most) {
-  return row_sum<T>(n, [&](Index i, Index count) {
-    const Vec<T> e = exp(load_up_to(x + i, count) - splat<Vec<T>>(most));
-    store_up_to(y + i, e, count);
-    return e;
+struct ExpSum {
+  T sum, log;
+};
+template <class T>
+inline ExpSum<T> exp_sum(const T* x, Index n, T most) {
+  using V = Vec<T>;
+  Index greatest = 0;  // how many there are
+  const T others = row_sum<T>(n, [&](Index i, Index count) {
+    const V v = load_up_to(x + i, count);
+    for (Index lane = 0; lane < count; ++lane) greatest += v[lane] == most;
+    return select(v == splat<V>(most), V{}, exp(v - splat<V>(most)));
   });
+  const T above_one = others + static_cast<T>(greatest - 1);
+  return {T(1) + above_one, log1p(splat<V>(above_one))[0]};
 }
 
 }  // namespace detail
@@ -384,7 +393,12 @@ struct Softmax : NoFields {  // e^(x-max) / sum e^(x-max) along the row
   static constexpr const char* name = "softmax";
   template <class T>
   void forward_row(const T* x, T* y, Index n) const {
-    const T total = detail::shifted_exponentials(x, y, n, detail::row_max(x, n));
+    const Vec<T> most = splat<Vec<T>>(detail::row_max(x, n));
+    const T total = detail::row_sum<T>(n, [&](Index i, Index count) {
+      const Vec<T> e = exp(load_up_to(x + i, count) - most);
+      store_up_to(y + i, e, count);
+      return e;
+    });
     map_row(y, y, n, [&](Vec<T> e) { return e / splat<Vec<T>>(total); });
   }
   template <class T>
@@ -401,10 +415,7 @@ struct LogSoftmax : NoFields {  // x - log sum e^x along the row
   template <class T>
   void forward_row(const T* x, T* y, Index n) const {
     const T most = detail::row_max(x, n);
-    const T total = detail::row_sum<T>(n, [&](Index i, Index count) {
-      return exp(load_up_to(x + i, count) - splat<Vec<T>>(most));
-    });
-    const T log_total = log(splat<Vec<T>>(total))[0];
+    const T log_total = detail::exp_sum(x, n, most).log;
     map_row(x, y, n,
             [&](Vec<T> v) { return (v - splat<Vec<T>>(most)) - splat<Vec<T>>(log_total); });
   }

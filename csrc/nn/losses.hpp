@@ -245,19 +245,17 @@ template <class T, class Target>
 inline T crossentropy_row_from_logits(const T* z, Index n, T* dz, T scale, const Target& target) {
   using V = Vec<T>;
   const T most = row_max(z, n);
-  const T total = row_sum<T>(
-      n, [&](Index i, Index count) { return exp(load_up_to(z + i, count) - splat<V>(most)); });
-  const T log_total = log(splat<V>(total))[0];
+  const ExpSum<T> sum = exp_sum(z, n, most);
   const T loss = row_sum<T>(n, [&](Index i, Index count) {
     const V shifted = load_up_to(z + i, count) - splat<V>(most);
-    return target(i, count) * (splat<V>(log_total) - shifted);
+    return target(i, count) * (splat<V>(sum.log) - shifted);
   });
   if (dz == nullptr) return loss;
   const T weight = row_sum<T>(n, [&](Index i, Index count) { return target(i, count); });
   for (Index i = 0; i < n; i += kLanes<T>) {
     const Index count = std::min(kLanes<T>, n - i);
     const V e = exp(load_up_to(z + i, count) - splat<V>(most));
-    const V d = e / splat<V>(total) * splat<V>(weight) - target(i, count);
+    const V d = e / splat<V>(sum.sum) * splat<V>(weight) - target(i, count);
     store_up_to(dz + i, d * splat<V>(scale), count);
   }
   return loss;

@@ -32,7 +32,7 @@ class FirstOrder final : public Optimizer<T> {
     std::fill_n(slots, n_slots() * n, static_cast<T>(initial));
   }
 
-  bool step(const Team& team, const std::vector<Tensor>& tensors, T* w, const T* g) override {
+  bool step(const Team& team, const std::vector<Tensor>& tensors, T* w, T* g) override {
     const double lr = this->learning_rate();
     const Clipping& clipping = this->spec_.clipping;
     const double overall =
@@ -55,6 +55,7 @@ class FirstOrder final : public Optimizer<T> {
               }
             });
           }
+          if (!finite) std::copy_n(g, n_, w);
           return finite.load();
         },
         rule_);
@@ -70,7 +71,7 @@ class FirstOrder final : public Optimizer<T> {
 
   template <class Rule>
   bool update_range(const Rule& rule, const typename Rule::Step& scalars, bool is_kernel,
-                    Index first, Index count, double scale, T* w, const T* g) {
+                    Index first, Index count, double scale, T* w, T* g) {
     using V = Vec<T>;
     constexpr Index kMostSlots = 3;
     const Index slots = rule.n_slots(), n = n_;
@@ -87,9 +88,9 @@ class FirstOrder final : public Optimizer<T> {
       for (Index k = 0; k < slots; ++k) own[k] = load_up_to(slot + k * n + i, lanes);
       const V before = load_up_to(w + i, lanes);
       const V after = rule.update(before, gradient, own, scalars, is_kernel);
-      const IntVec<V> finite = is_finite(after);
-      bad |= ~finite;
-      store_up_to(w + i, select(finite, after, before), lanes);
+      bad |= ~is_finite(after);
+      store_up_to(w + i, after, lanes);
+      store_up_to(g + i, before, lanes);
       for (Index k = 0; k < slots; ++k) store_up_to(slot + k * n + i, own[k], lanes);
     });
     return !any(bad);

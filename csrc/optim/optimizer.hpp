@@ -40,9 +40,9 @@ class Optimizer {
   virtual ~Optimizer() = default;
 
   virtual Index n_slots() const = 0;
-  // One update of w from the gradients g, both (n). A value that would become non-finite keeps what
-  // it was; false is returned then.
-  virtual bool step(const Team& team, const std::vector<Tensor>& tensors, T* w, const T* g) = 0;
+  // One update of w from the gradients g, both (n). Where any value would become non-finite, w
+  // stays as it was and false is returned. g is overwritten: it keeps the old w for that case.
+  virtual bool step(const Team& team, const std::vector<Tensor>& tensors, T* w, T* g) = 0;
   // Forgets everything: n is the number of parameters.
   virtual void reset(Index n) = 0;
 

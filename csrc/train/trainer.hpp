@@ -144,7 +144,7 @@ class Trainer {
     order_.resize(options.shuffle ? static_cast<std::size_t>(n) : 0);
 
     FitResult result;
-    result.epochs.reserve(static_cast<std::size_t>(options.epochs));
+    result.epochs.reserve(static_cast<std::size_t>(std::min<Index>(options.epochs, 1024)));
     double best = std::numeric_limits<double>::infinity();
     Index waited = 0;
     for (Index e = 0; e < options.epochs; ++e) {
