@@ -34,49 +34,91 @@ class Initializer(Spec):
 
 @dataclass(frozen=True)
 class GlorotUniform(Initializer):
-    """Uniform, limit ``sqrt(6/(fan_in+fan_out))`` (Glorot & Bengio 2010)."""
+    """Uniform, limit ``sqrt(6/(fan_in+fan_out))`` (Glorot & Bengio 2010).
+
+    Examples
+    --------
+    >>> GlorotUniform().name
+    'glorot_uniform'
+    """
 
     name: ClassVar[str] = "glorot_uniform"
 
 
 @dataclass(frozen=True)
 class GlorotNormal(Initializer):
-    """Truncated normal, variance ``2/(fan_in+fan_out)`` (Glorot & Bengio 2010)."""
+    """Truncated normal, variance ``2/(fan_in+fan_out)`` (Glorot & Bengio 2010).
+
+    Examples
+    --------
+    >>> GlorotNormal().name
+    'glorot_normal'
+    """
 
     name: ClassVar[str] = "glorot_normal"
 
 
 @dataclass(frozen=True)
 class HeUniform(Initializer):
-    """Uniform, limit ``sqrt(6/fan_in)`` (He et al. 2015)."""
+    """Uniform, limit ``sqrt(6/fan_in)`` (He et al. 2015).
+
+    Examples
+    --------
+    >>> HeUniform().name
+    'he_uniform'
+    """
 
     name: ClassVar[str] = "he_uniform"
 
 
 @dataclass(frozen=True)
 class HeNormal(Initializer):
-    """Truncated normal, variance ``2/fan_in`` (He et al. 2015)."""
+    """Truncated normal, variance ``2/fan_in`` (He et al. 2015).
+
+    Examples
+    --------
+    >>> HeNormal().name
+    'he_normal'
+    """
 
     name: ClassVar[str] = "he_normal"
 
 
 @dataclass(frozen=True)
 class LecunUniform(Initializer):
-    """Uniform, limit ``sqrt(3/fan_in)`` (LeCun et al. 1998)."""
+    """Uniform, limit ``sqrt(3/fan_in)`` (LeCun et al. 1998).
+
+    Examples
+    --------
+    >>> LecunUniform().name
+    'lecun_uniform'
+    """
 
     name: ClassVar[str] = "lecun_uniform"
 
 
 @dataclass(frozen=True)
 class LecunNormal(Initializer):
-    """Truncated normal, variance ``1/fan_in`` (LeCun et al. 1998)."""
+    """Truncated normal, variance ``1/fan_in`` (LeCun et al. 1998).
+
+    Examples
+    --------
+    >>> LecunNormal().name
+    'lecun_normal'
+    """
 
     name: ClassVar[str] = "lecun_normal"
 
 
 @dataclass(frozen=True)
 class Zeros(Initializer):
-    """All zeros."""
+    """All zeros.
+
+    Examples
+    --------
+    >>> Zeros().name
+    'zeros'
+    """
 
     name: ClassVar[str] = "zeros"
 
@@ -89,6 +131,11 @@ class Orthogonal(Initializer):
     ----------
     gain : float, default 1.0
         A factor.
+
+    Examples
+    --------
+    >>> Orthogonal(gain=2.0)
+    Orthogonal(gain=2.0)
     """
 
     name: ClassVar[str] = "orthogonal"
@@ -111,6 +158,11 @@ class Sparse(Initializer):
     ------
     ValueError
         A parameter is outside its limits.
+
+    Examples
+    --------
+    >>> Sparse(n_connections=5)
+    Sparse(n_connections=5, stddev=1.0)
     """
 
     name: ClassVar[str] = "sparse"

@@ -353,7 +353,11 @@ class Sequential:
         >>> import numpy as np
         >>> import pyae
         >>> X = np.linspace(-1, 1, 64).reshape(-1, 1)
-        >>> model = pyae.Sequential([pyae.Dense(16, "tanh"), pyae.Dense(1)], random_state=0)
+        >>> model = pyae.Sequential(
+        ...     [pyae.Dense(16, "tanh"), pyae.Dense(1)],
+        ...     optimizer=pyae.optimizers.Adam(0.01),
+        ...     random_state=0,
+        ... )
         >>> history = model.fit(X, X**2, epochs=200, batch_size=16)
         >>> history.history["loss"][-1] < 0.01
         True

@@ -8,6 +8,7 @@ all gradients together.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -50,8 +51,10 @@ class Optimizer(Spec):
         if len(given) > 1:
             raise ValueError(f"at most one of {', '.join(clips)} may be set, got {given}")
         for clip, limit in given.items():
-            if not limit > 0:
-                raise ValueError(f"{clip} must be positive, got {limit!r}")
+            if isinstance(limit, bool) or not hasattr(limit, "__float__"):
+                raise TypeError(f"{clip} must be a number or None, got {limit!r}")
+            if not 0 < limit < math.inf:
+                raise ValueError(f"{clip} must be positive and finite, got {limit!r}")
         super().check()
 
 

@@ -183,8 +183,10 @@ class Piecewise(Schedule):
         object.__setattr__(self, "boundaries", tuple(self.boundaries))
         object.__setattr__(self, "values", tuple(self.values))
         pairs = zip(self.boundaries, self.boundaries[1:], strict=False)
-        if any(not a < b for a, b in pairs):
-            raise ValueError(f"piecewise: boundaries must rise, got {self.boundaries}")
+        if any(not a < b for a, b in pairs) or not all(map(math.isfinite, self.boundaries)):
+            raise ValueError(
+                f"piecewise: boundaries must be finite and rise, got {self.boundaries}"
+            )
         if any(not 0 < v < math.inf for v in self.values):
             raise ValueError(f"piecewise: values must be positive, got {self.values}")
         super().check()

@@ -98,6 +98,17 @@ LAYOUTS: dict[str, Callable[[np.ndarray], Any]] = {
     "subclass": lambda a: a.view(type("Named", (np.ndarray,), {})),
 }
 
+
+class WithArray:
+    """Something that gives an array when asked, as tensors of other libraries do."""
+
+    def __init__(self, array: np.ndarray) -> None:
+        self.array = array
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
+        return self.array if dtype is None else self.array.astype(dtype)
+
+
 OTHER_KINDS: dict[str, Callable[[np.ndarray], Any]] = {
     **{
         name: lambda a, name=name: a.astype(name)
@@ -119,7 +130,7 @@ OTHER_KINDS: dict[str, Callable[[np.ndarray], Any]] = {
     "DataFrame": pd.DataFrame,
     "DataFrame of mixed dtypes": lambda a: pd.DataFrame(a).astype({0: "int8", 3: "float32"}),
     "DataFrame of nullable dtype": lambda a: pd.DataFrame(a).astype("Float64"),
-    "matrix-like": lambda a: type("Wrapped", (), {"__array__": lambda self, dtype=None, copy=None: a})(),
+    "an object with an array": lambda a: WithArray(a),
 }  # fmt: skip
 
 

@@ -180,18 +180,20 @@ def test_spec_is_json(make: Callable[[], pyae.Sequential]) -> None:
     assert model.spec == spec
 
 
+def one_layer(loss: Any = "mean_squared_error", optimizer: Any = "sgd", **layer: Any) -> Any:
+    return pyae.Sequential([pyae.Dense(**{"units": 4, **layer})], loss, optimizer)
+
+
+STEPS, RATES = np.array([1, 2]), np.array([0.1, 0.2, 0.3])
 NUMPY_NUMBERS: dict[str, Callable[[], pyae.Sequential]] = {
-    "units": lambda: pyae.Sequential([pyae.Dense(np.int64(4))]),
-    "activation": lambda: pyae.Sequential([pyae.Dense(4, Activation("elu", alpha=np.float32(0.5)))]),
-    "regularizer": lambda: pyae.Sequential([pyae.Dense(4, kernel_regularizer={"name": "l1l2", "l2": np.float32(0.5)})]),
-    "learning rate": lambda: pyae.Sequential([pyae.Dense(4)], optimizer=optimizers.SGD(np.float32(0.5))),
-    "momentum": lambda: pyae.Sequential([pyae.Dense(4)], optimizer=optimizers.SGD(0.1, np.float64(0.5))),
-    "schedule": lambda: pyae.Sequential(
-        [pyae.Dense(4)],
-        optimizer=optimizers.SGD(schedules.Piecewise(np.array([1, 2]), np.array([0.1, 0.2, 0.3]))),
-    ),
-    "loss": lambda: pyae.Sequential([pyae.Dense(4)], losses.SparseCategoricalCrossentropy(ignore_class=np.int64(2))),
-}  # fmt: skip
+    "units": lambda: one_layer(units=np.int64(4)),
+    "activation": lambda: one_layer(activation=Activation("elu", alpha=np.float32(0.5))),
+    "regularizer": lambda: one_layer(kernel_regularizer=regularizers.L2(np.float32(0.5))),
+    "learning rate": lambda: one_layer(optimizer=optimizers.SGD(np.float32(0.5))),
+    "momentum": lambda: one_layer(optimizer=optimizers.SGD(0.1, np.float64(0.5))),
+    "schedule": lambda: one_layer(optimizer=optimizers.SGD(schedules.Piecewise(STEPS, RATES))),
+    "loss": lambda: one_layer(losses.SparseCategoricalCrossentropy(ignore_class=np.int64(2))),
+}
 
 
 @pytest.mark.parametrize("make", NUMPY_NUMBERS.values(), ids=NUMPY_NUMBERS)

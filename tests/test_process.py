@@ -59,17 +59,14 @@ def interrupted(work, after):
         return now - sent[0]
     raise SystemExit("no KeyboardInterrupt came out of the work")
 
-def check(model, X, work, build=True):
+def check(model, X, y, work):
     '''Interrupt some work at several moments; afterwards the model is as good as before.'''
-    if build:
-        model.fit(X[:64], batch_size=64)
-    for after in (0.3, 0.45, 0.61):
-        epochs = len(model.history.epoch)
+    model.fit(X[:64], y, batch_size=64)
+    for after in (0.2, 0.33, 0.41):
         print("seconds", interrupted(work, after))
         assert np.isfinite(model.predict(X[:50])).all()
         assert all(np.isfinite(w).all() for w in model.get_weights())
-        loss = model.evaluate(X[:64])
-        model.fit(X[:64], epochs=3, batch_size=64)
+        model.fit(X[:64], y, epochs=3, batch_size=64)
         assert len(model.history.epoch) == 3
         assert np.isfinite(model.history.history["loss"]).all()
     print("usable")
@@ -77,50 +74,62 @@ def check(model, X, work, build=True):
 
 SMALL = """
 X = np.random.default_rng(0).uniform(size=(640, 64)).astype("float32")
+y = None
 model = pyae.Sequential([pyae.Dense(32, "relu"), pyae.Dense(64)], random_state=0)
 """
 WIDE = """
 X = np.random.default_rng(0).uniform(size=(4096, 512)).astype("float32")
+y = None
 model = pyae.Sequential(
     [pyae.Dense(4096, "relu", activity_regularizer="l1"), pyae.Dense(512)], random_state=0
 )
 """
+# Many rows that need no memory, and few outputs.
+NARROW_END = """
+X = np.random.default_rng(0).uniform(size=(64, 512)).astype("float32")
+y = X[:, :8].copy()
+many, many_y = np.broadcast_to(X[0], (200_000, 512)), np.broadcast_to(y[0], (200_000, 8))
+model = pyae.Sequential([pyae.Dense(4096, "relu"), pyae.Dense(8)], random_state=0)
+"""
 WORK = {
     "small network, many epochs": SMALL + "work = lambda: model.fit(X, epochs=1_000_000)",
-    "small network, whole batches": SMALL + "work = lambda: model.fit(X, epochs=10**6, batch_size=640)",
+    "small network, whole batches": SMALL
+    + "work = lambda: model.fit(X, epochs=1_000_000, batch_size=640)",
     "small network, one thread": SMALL.replace("random_state=0", "random_state=0, n_threads=1")
     + "work = lambda: model.fit(X, epochs=1_000_000)",
     "small network, callbacks": SMALL
     + "work = lambda: model.fit(X, epochs=1_000_000, callbacks=lambda epoch, logs: None)",
     "small network, progress": SMALL
-    + "sys.stdout, out = open(os.devnull, 'w'), sys.stdout\n"
-    + "work = lambda: model.fit(X, epochs=1_000_000, verbose=1)",
+    + """
+import contextlib
+def work():
+    with contextlib.redirect_stdout(open(os.devnull, "w")):
+        model.fit(X, epochs=1_000_000, verbose=1)
+""",
     "small network, early stopping": SMALL
     + "stopping = pyae.callbacks.EarlyStopping('loss', patience=10**9)\n"
     + "work = lambda: model.fit(X, epochs=1_000_000, callbacks=stopping)",
     "one long step": WIDE + "work = lambda: model.fit(X, epochs=1000, batch_size=4096)",
     "one long step, one thread": WIDE.replace("random_state=0", "random_state=0, n_threads=1")
     + "work = lambda: model.fit(X, epochs=1000, batch_size=4096)",
-    "long validation": WIDE
-    + "held_out = np.tile(X, (50, 1))\n"
-    + "work = lambda: model.fit(X[:64], epochs=1000, batch_size=4096, validation_data=held_out)",
-    "predict": WIDE + "many = np.tile(X, (100, 1))\nwork = lambda: model.predict(many)",
-    "evaluate": WIDE + "many = np.tile(X, (100, 1))\nwork = lambda: model.evaluate(many)",
+    "long validation": NARROW_END
+    + "held_out = (many, many_y)\n"
+    + "work = lambda: model.fit(X, y, epochs=1000, batch_size=1024, validation_data=held_out)",
+    "predict": NARROW_END + "work = lambda: model.predict(many)",
+    "evaluate": NARROW_END + "work = lambda: model.evaluate(many, many_y, batch_size=1024)",
     "loss_and_gradients": WIDE
-    + "many = np.tile(X, (5, 1))\nwork = lambda: model.loss_and_gradients(many)",
+    + """
+def work():
+    while True:
+        model.loss_and_gradients(X)
+""",
 }  # fmt: skip
 
 
 @pytest.mark.parametrize("work", WORK.values(), ids=WORK)
 def test_ctrl_c_is_answered_within_200_ms(work: str) -> None:
     """With a real signal; the median of three, since another process may hold the processor."""
-    code = INTERRUPT + work + "\ncheck(model, X, work)"
-    if "sys.stdout, out" in work:
-        code = code.replace('print("', 'print(file=out, end="");print("').replace(
-            "check(model, X, work)", "check.__globals__['print'] = lambda *a: "
-            "__builtins__.print(*a, file=out)\ncheck(model, X, work)"
-        )  # fmt: skip
-    lines = run_python(code)
+    lines = run_python(INTERRUPT + work + "\ncheck(model, X, y, work)")
     assert lines[-1] == "usable"
     seconds = [float(line.split()[1]) for line in lines if line.startswith("seconds")]
     assert len(seconds) == 3
@@ -345,9 +354,11 @@ def test_import_loads_nothing_heavy(names: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("names", "limit"), [("pyae", 0.06), ("pyae.Sequential, pyae.Dense", 0.06)]
+    ("names", "limit"),
+    [("pyae", 0.06), ("pyae.Sequential, pyae.Dense", 0.2)],  # the second loads the compiled core
+    ids=["import", "use"],
 )
-def test_import_costs_at_most_60_ms_more_than_numpy(names: str, limit: float) -> None:
+def test_import_costs_little_more_than_numpy(names: str, limit: float) -> None:
     code = """
     import time
     import numpy
@@ -412,8 +423,8 @@ r = pyae.regularizers
 def layers(width):
     return [
         pyae.Dense(width, "relu", kernel_regularizer=r.L1L2(1e-5, 1e-5), activity_regularizer="l1"),
-        pyae.Dense(width // 2, "sigmoid", activity_regularizer=r.KLSparsity(), bias_regularizer="l2"),
-        pyae.Dense(width, "softmax", tied_to=1),
+        pyae.Dense(width // 2, "sigmoid", activity_regularizer=r.KLSparsity()),
+        pyae.Dense(width, "softmax", tied_to=1, bias_regularizer="l2"),
         pyae.Dense(24, "sigmoid"),
     ]
 
@@ -494,14 +505,30 @@ def test_steps_allocate_nothing(counter: str, n_threads: int) -> None:
     assert lines == [f"{name} same" for name in OPTIMIZERS for _ in range(2)]
 
 
+@pytest.mark.skipif(not LINUX, reason="tells threads apart as Linux does")
+@pytest.mark.parametrize("n_threads", [2, 3, 4, 8])
+def test_threads_are_started_once(n_threads: int) -> None:
+    """Steps whose parts are worth different numbers of threads all use the same threads."""
+    code = f"""
+    X = np.random.default_rng(0).uniform(size=(4096, 64)).astype("float32")
+    layers = [pyae.Dense(96, "relu"), pyae.Dense(64)]
+    model = pyae.Sequential(layers, random_state=0, n_threads={n_threads})
+    threads = []
+    for _ in range(3):
+        model.fit(X, batch_size=256)
+        threads.append(sorted(os.listdir("/proc/self/task")))
+    print(len(threads[0]), threads[1] == threads[0], threads[2] == threads[0])
+    """
+    count, *same = run_python(code)[0].split()
+    assert 1 < int(count) <= n_threads
+    assert same == ["True", "True"]
+
+
 @pytest.mark.parametrize("n_threads", [2, 3, 4])
 def test_steps_that_are_worth_threads_allocate_nothing(counter: str, n_threads: int) -> None:
     """The parts of a step are worth different numbers of threads."""
-    lines = count_allocations(
-        counter,
-        f"compare('threads', 5, 40, 160, 256, 'adam', {n_threads}, 'float32', 'mean_squared_error')",
-    )
-    assert lines == ["threads same"]
+    arguments = f"5, 40, 160, 256, 'adam', {n_threads}, 'float32', 'mean_squared_error'"
+    assert count_allocations(counter, f"compare('threads', {arguments})") == ["threads same"]
 
 
 @pytest.mark.parametrize(
@@ -585,7 +612,7 @@ def test_repeated_fits_and_predictions_do_not_leak() -> None:
         return int(fields["RssAnon"].split()[0])
     X = np.random.default_rng(0).uniform(size=(500, 100))
     def work():
-        model = pyae.Sequential([pyae.Dense(200, "tanh"), pyae.Dense(100)], n_threads=2)
+        model = pyae.Sequential([pyae.Dense(200, "tanh"), pyae.Dense(100)], n_threads=1)
         model.fit(X, batch_size=100)
         model.predict(X)
         model.loss_and_gradients(X)
@@ -593,11 +620,11 @@ def test_repeated_fits_and_predictions_do_not_leak() -> None:
             model.fit(X, X[:, :3])
         except ValueError:
             pass
-    for _ in range(20):
+    for _ in range(10):
         work()
     before = anonymous()
-    for _ in range(200):
+    for _ in range(80):
         work()
-    print(anonymous() - before < 4096)  # KB; a network of these sizes has 160 KB of weights alone
+    print(anonymous() - before < 4096)  # KB, of 80 networks that have 160 KB of weights each
     """
     assert run_python(code) == ["True"]

@@ -314,7 +314,7 @@ LOG = math.log
 HAND_LOSSES = [  # name, params, t, p, one value a sample
     ("binary_crossentropy", {}, [[1.0, 0.0]], [[0.9, 0.2]], -(LOG(0.9) + LOG(0.8)) / 2),
     ("binary_crossentropy", {}, [[1.0, 0.0]], [[0.0, 1.0]],
-     -(LOG(EPS) + LOG(1 - (1 - EPS))) / 2),
+     -LOG(EPS)),
     ("binary_crossentropy", {"label_smoothing": 0.2}, [[1.0]], [[0.7]],
      -(0.9 * LOG(0.7) + 0.1 * LOG(0.3))),
     ("binary_crossentropy", {"from_logits": True}, [[1.0, 0.0]], [[-1000.0, 3.0]],

@@ -181,9 +181,6 @@ bool same_shape(const A& a, const B& b) {
   return a.ndim() == b.ndim() && std::equal(a.shape(), a.shape() + a.ndim(), b.shape());
 }
 
-// Complains about a spec of the given kind that names something unknown or out of its limits.
-void check_spec(const std::string& kind, const py::dict& spec);
-
 void register_kernels(py::module_& m);
 void register_networks(py::module_& m);
 

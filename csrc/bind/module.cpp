@@ -106,7 +106,6 @@ PYBIND11_MODULE(PYAE_MODULE, m) {
   m.doc() = "The core of pyae, compiled for one instruction-set level.";
   m.def("tables", &tables, "Every name that the core knows, with its fields.");
   m.def("build_info", &build_info);
-  m.def("check_spec", &check_spec, py::arg("kind"), py::arg("spec"));
   m.def("available_threads", &available_threads);
   m.def("set_thread_limit", &set_thread_limit, py::arg("limit"));
   m.def("forked_after_threads", &forked_after_threads);

@@ -17,6 +17,12 @@ def _inside_clip(p: Array) -> Array:
     return (p >= EPSILON) & (p <= 1 - EPSILON)
 
 
+def _clipped_log(p: Array, q: Array) -> Array:
+    """Return log p, p clipped to [eps, 1 - eps], from p and q = 1 - p: no end loses digits."""
+    near_one = log1p(-np.clip(q, EPSILON, 0.5))
+    return np.where(p > 0.5, near_one, np.log(np.clip(p, EPSILON, 0.5)))
+
+
 def _smooth_binary(t: Array, label_smoothing: float) -> Array:
     return t * (1 - label_smoothing) + label_smoothing / 2 if label_smoothing else t
 
@@ -43,8 +49,8 @@ def binary(t: Array, p: Array, from_logits: bool = False, label_smoothing: float
     if from_logits:
         return binary_from_logits(t, p, label_smoothing)
     t = _smooth_binary(t, label_smoothing)
-    p = np.clip(p, EPSILON, 1 - EPSILON)
-    return np.asarray(-(t * np.log(p) + (1 - t) * np.log1p(-p)).mean(axis=-1))
+    q = 1 - p
+    return np.asarray(-(t * _clipped_log(p, q) + (1 - t) * _clipped_log(q, p)).mean(axis=-1))
 
 
 def binary_gradient(
@@ -81,7 +87,7 @@ def categorical(
         return categorical_from_logits(t, p, label_smoothing)
     t = _smooth_classes(t, label_smoothing)
     q = p / p.sum(axis=-1, keepdims=True)
-    return np.asarray(-np.sum(t * np.log(np.clip(q, EPSILON, 1 - EPSILON)), axis=-1))
+    return np.asarray(-np.sum(t * _clipped_log(q, 1 - q), axis=-1))
 
 
 def categorical_gradient(
