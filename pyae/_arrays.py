@@ -25,7 +25,12 @@ def as_real_array(value: Any, name: str) -> npt.NDArray[Any]:
         raise TypeError(f"{name} is a sparse matrix; pass {name}.toarray()")
     if value is None:
         raise TypeError(f"{name} must hold real numbers, got None")
-    array = np.asarray(value)
+    if np.ma.is_masked(value):
+        raise ValueError(f"{name} has masked values; fill them or leave them out")
+    try:
+        array = np.asarray(value)
+    except (ValueError, TypeError, OverflowError) as error:
+        raise ValueError(f"{name} is no array of real numbers: {error}") from None
     kind, size = array.dtype.kind, array.dtype.itemsize
     if kind in "biu" or (kind == "f" and size in (4, 8)):
         return array
@@ -34,6 +39,8 @@ def as_real_array(value: Any, name: str) -> npt.NDArray[Any]:
     if kind == "O":
         try:
             return array.astype(np.float64)
+        except OverflowError as error:
+            raise ValueError(f"{name} has a value that is too large: {error}") from None
         except (TypeError, ValueError) as error:
             raise TypeError(f"{name} must hold real numbers, got dtype object: {error}") from None
     raise TypeError(f"{name} must hold real numbers, got dtype {array.dtype}")
@@ -76,7 +83,7 @@ def as_weights(value: Any, name: str, n_samples: int, dtype: npt.DTypeLike) -> F
     array = as_real_array(value, name)
     if array.shape != (n_samples,):
         raise ValueError(f"{name} must have shape ({n_samples},), got {array.shape}")
-    weights = np.ascontiguousarray(array, dtype=dtype)
+    weights = as_floats(array, name, dtype)
     if not np.isfinite(weights).all():
         raise ValueError(f"{name} must be finite, but holds NaN or infinity")
     if (weights < 0).any():
@@ -92,7 +99,8 @@ def as_floats(value: Any, name: str, dtype: npt.DTypeLike | None = None) -> Floa
     if dtype is None:
         single = array.dtype.kind == "f" and array.dtype.itemsize == 4
         dtype = np.float32 if single else np.float64
-    return np.asarray(array, dtype=dtype, order="C")
+    with np.errstate(over="ignore"):  # an infinity is refused by name, where it matters
+        return np.asarray(array, dtype=dtype, order="C")
 
 
 def require_finite(array: npt.NDArray[Any], name: str) -> None:

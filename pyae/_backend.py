@@ -56,7 +56,11 @@ def _compiled_folder() -> Path:
 
 def _read_manifest() -> dict[str, Any]:
     path = _compiled_folder() / _MANIFEST
-    manifest: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    try:
+        manifest: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        assert manifest["levels"]
+    except (ValueError, KeyError, TypeError, AssertionError):
+        raise ImportError(f"pyae's {_MANIFEST} is damaged; install pyae again") from None
     return manifest
 
 

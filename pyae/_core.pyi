@@ -78,6 +78,7 @@ class _Network:
         validation: tuple[npt.NDArray[Any], npt.NDArray[Any] | None, _Floats | None] | None,
         options: dict[str, Any],
         n_threads: int,
+        on_begin: Callable[[], None],
         on_epoch: _OnEpoch,
         on_progress: _OnProgress | None,
     ) -> dict[str, Any]: ...

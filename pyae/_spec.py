@@ -74,7 +74,9 @@ def resolve(value: Any, argument: str, table: Mapping[str, type[S]]) -> S:
         return table[value]()
     if isinstance(value, Mapping):
         fields = dict(value)
-        name = fields.pop("name", None)
+        if "name" not in fields:
+            raise ValueError(f"{argument} must have a 'name', got {value!r}")
+        name = fields.pop("name")
         if name not in table:
             raise unknown_name(argument, name, table)
         cls = table[name]

@@ -32,7 +32,7 @@ from typing import Any
 
 from pyae._arrays import Floats, as_floats
 from pyae._backend import core
-from pyae._spec import unknown_name
+from pyae._spec import plain, unknown_name
 
 __all__ = [
     "Activation",
@@ -100,7 +100,7 @@ class Activation:
             if param not in known:
                 raise unknown_name(f"parameter of {name}", param, known)
         self.name = name
-        self.params = dict(params)
+        self.params = {key: plain(value) for key, value in params.items()}
         core.check_spec("activation", self.to_spec())
 
     def to_spec(self) -> dict[str, Any]:
@@ -132,7 +132,9 @@ def resolve(value: Any, argument: str = "activation") -> Activation:
         return Activation(value)
     if isinstance(value, Mapping):
         params = dict(value)
-        return Activation(str(params.pop("name", None)), **params)
+        if "name" not in params:
+            raise ValueError(f"{argument} must have a 'name', got {value!r}")
+        return Activation(str(params.pop("name")), **params)
     name = getattr(value, "__name__", None)
     if callable(value) and name in _TABLE and globals().get(str(name)) is value:
         return Activation(str(name))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -107,12 +107,27 @@ class EarlyStopping(Callback):
     def __post_init__(self) -> None:
         if self.monitor not in ("val_loss", "loss"):
             raise ValueError(f"monitor must be 'val_loss' or 'loss', got {self.monitor!r}")
-        if isinstance(self.patience, bool) or not isinstance(self.patience, int):
+        if isinstance(self.patience, bool) or not hasattr(self.patience, "__index__"):
             raise TypeError(f"patience must be an integer, got {self.patience!r}")
         if self.patience < 0:
             raise ValueError(f"patience must not be negative, got {self.patience}")
+        if isinstance(self.min_delta, bool) or not hasattr(self.min_delta, "__float__"):
+            raise TypeError(f"min_delta must be a number, got {self.min_delta!r}")
         if not 0 <= self.min_delta < float("inf"):
-            raise ValueError(f"min_delta must not be negative, got {self.min_delta}")
+            raise ValueError(f"min_delta must be finite and not negative, got {self.min_delta}")
+        if not isinstance(self.restore_best_weights, bool):
+            raise TypeError(
+                f"restore_best_weights must be True or False, got {self.restore_best_weights!r}"
+            )
+
+    def to_options(self) -> dict[str, Any]:
+        """Return what the core's training loop needs to know."""
+        return {
+            "monitor": self.monitor,
+            "patience": int(self.patience),
+            "min_delta": float(self.min_delta),
+            "restore_best_weights": self.restore_best_weights,
+        }
 
 
 def resolve_callbacks(value: Any) -> list[Callback]:
@@ -121,7 +136,9 @@ def resolve_callbacks(value: Any) -> list[Callback]:
         return []
     if isinstance(value, Callback) or callable(value):
         value = [value]
-    result = []
+    if not isinstance(value, Iterable):
+        raise TypeError(f"callbacks must be Callback objects or functions, got {value!r}")
+    result: list[Callback] = []
     for item in value:
         if isinstance(item, type) and issubclass(item, Callback):
             raise TypeError(f"callbacks must be instances: write {item.__name__}()")

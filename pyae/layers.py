@@ -83,12 +83,22 @@ class Dense:
         self.bias_regularizer = regularizers.resolve_parameter(bias_regularizer, "bias_regularizer")
         if isinstance(tied_to, bool) or not isinstance(tied_to, Dense | int | None):
             raise TypeError(f"tied_to must be a Dense layer, its index or None, got {tied_to!r}")
+        if isinstance(tied_to, int) and tied_to < 0:
+            raise ValueError(f"tied_to must be the index of an earlier layer, got {tied_to}")
         if tied_to is not None and self.kernel_regularizer is not None:
             raise ValueError(
                 "kernel_regularizer belongs to the layer that owns the kernel, not to a tied one"
             )
         self.tied_to = tied_to
         self.name = name
+        self._frozen = True
+
+    def __setattr__(self, key: str, value: Any) -> None:
+        if getattr(self, "_frozen", False):
+            raise AttributeError(
+                f"a layer is a fixed description: {key} cannot be set; make another"
+            )
+        super().__setattr__(key, value)
 
     def to_spec(self, layers: list[Dense]) -> dict[str, Any]:
         """Return the JSON-able form of this layer as one of a model's `layers`."""

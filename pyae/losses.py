@@ -27,7 +27,7 @@ clipping. The semantics are those of Keras 3.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, ClassVar, Literal
 
 import numpy as np
@@ -96,7 +96,7 @@ class Loss(Spec):
 
     kind: ClassVar[str] = "loss"
 
-    reduction: Reduction = "sum_over_batch_size"
+    reduction: Reduction = field(default="sum_over_batch_size", kw_only=True)
 
     def check(self) -> None:
         """Raise a ValueError that names the field, when one is not allowed."""

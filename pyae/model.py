@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
+import copy
 import dataclasses
 import operator
 import secrets
 import sys
 import warnings
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, TextIO
 
 import numpy as np
@@ -25,6 +27,9 @@ if TYPE_CHECKING:
     from pyae._backend import Network
 
 __all__ = ["DivergenceWarning", "History", "Sequential"]
+
+
+_LOGS = ("loss", "val_loss", "learning_rate", "seconds")  # of an epoch
 
 
 class DivergenceWarning(RuntimeWarning):
@@ -137,26 +142,27 @@ class Sequential:
     ) -> None:
         if isinstance(layers, Dense):
             raise TypeError("layers must be a sequence of layers, got one layer: write [layer]")
+        if not isinstance(layers, Iterable):
+            raise TypeError(f"layers must be a sequence of layers, got {layers!r}")
         self._layers = list(layers)
         if not self._layers:
             raise ValueError("layers must hold at least one layer, got none")
         for layer in self._layers:
             if not isinstance(layer, Dense):
                 raise TypeError(f"layers must hold pyae.Dense layers, got {layer!r}")
-        self.loss = losses.resolve(loss)
-        if self.loss.reduction == "none":
+        if len({id(layer) for layer in self._layers}) < len(self._layers):
+            raise ValueError("layers must not hold one layer twice; tied_to shares a kernel")
+        self._loss = losses.resolve(loss)
+        if self._loss.reduction == "none":
             raise ValueError("loss: reduction='none' gives no number to train on; use 'sum'")
-        self.optimizer = optimizers.resolve_optimizer(optimizer)
-        self.dtype = _float_dtype(dtype)
+        self._optimizer = optimizers.resolve_optimizer(optimizer)
+        self._dtype = _float_dtype(dtype)
         if precision is not None:
             raise ValueError(f"precision must be None (compute in dtype), got {precision!r}")
-        self.precision = precision
         self.n_threads = None if n_threads is None else check_threads(n_threads)
-        self.random_state = random_state
+        self._random_state = random_state
         self._seed = _seed_of(random_state)
-        if not 0 < uint8_scale < float("inf"):
-            raise ValueError(f"uint8_scale must be positive and finite, got {uint8_scale!r}")
-        self.uint8_scale = float(uint8_scale)
+        self._uint8_scale = _positive_float(uint8_scale, "uint8_scale")
         self.stop_training = False
         self.history = History()
         self._n_features: int | None = None
@@ -164,6 +170,31 @@ class Sequential:
         self._layer_specs = [layer.to_spec(self._layers) for layer in self._layers]
 
     # ---- structure -------------------------------------------------------------------------------
+
+    @property
+    def loss(self) -> losses.Loss:
+        """The loss; it is fixed when the model is made."""
+        return self._loss
+
+    @property
+    def optimizer(self) -> optimizers.Optimizer:
+        """The optimizer; it is fixed when the model is made."""
+        return self._optimizer
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """What the network computes in."""
+        return self._dtype
+
+    @property
+    def random_state(self) -> Any:
+        """What was given as random state."""
+        return self._random_state
+
+    @property
+    def uint8_scale(self) -> float:
+        """What 8-bit unsigned values are multiplied by."""
+        return self._uint8_scale
 
     @property
     def layers(self) -> tuple[Dense, ...]:
@@ -189,7 +220,7 @@ class Sequential:
     def spec(self) -> dict[str, Any]:
         """The whole description as JSON-able data."""
         return {
-            "layers": [dict(layer) for layer in self._layer_specs],
+            "layers": copy.deepcopy(self._layer_specs),
             "loss": self.loss.to_spec(),
             "optimizer": self.optimizer.to_spec(),
         }
@@ -381,15 +412,21 @@ class Sequential:
             "batch_size": batch_size,
             "shuffle": bool(shuffle),
             "noise": None if corruption is None else corruption.to_spec(),
-            "early_stopping": None if early is None else dataclasses.asdict(early),
+            "early_stopping": None if early is None else early.to_options(),
         }
         progress = Progress(epochs, verbose)
 
-        was_built = self.built
-        network = self.build(data.X.shape[1])._built_network()
-        network.require_idle()
-        self.stop_training = False
-        history = History()
+        history = History({key: [] for key in _LOGS if key != "val_loss" or held_out is not None})
+        began = finished = False
+
+        def on_begin() -> None:
+            nonlocal began
+            began = True
+            self.stop_training = False
+            self.history = history
+            for follower in followers:
+                follower.model = self
+                follower.on_train_begin(self)
 
         def on_epoch(epoch: int, logs: dict[str, float]) -> bool:
             history._append(logs)
@@ -398,36 +435,32 @@ class Sequential:
                 follower.on_epoch_end(epoch, dict(logs))
             return self.stop_training
 
-        interrupted = True
-        try:
-            for follower in followers:
-                follower.model = self
-                follower.on_train_begin(self)
-            result = network.fit(
-                data.X,
-                data.y,
-                data.weights,
-                None if held_out is None else (held_out.X, held_out.y, held_out.weights),
-                options,
-                self._threads(),
-                on_epoch,
-                progress.update if verbose else None,
-            )
-            interrupted = False
-        finally:
-            progress.close(interrupted)
-            if interrupted and not was_built and network.n_updates == 0:
-                self._network, self._n_features = None, None  # refused: as it was before
-            else:
-                self.history = history
+        with self._building(data.X.shape[1], "X") as network:
+            try:
+                result = network.fit(
+                    data.X,
+                    data.y,
+                    data.weights,
+                    None if held_out is None else (held_out.X, held_out.y, held_out.weights),
+                    options,
+                    self._threads(),
+                    on_begin,
+                    on_epoch,
+                    progress.update if verbose else None,
+                )
+                finished = True
+            finally:
+                if began:
+                    progress.close(interrupted=not finished)
         history.stopped_early = result["stopped_early"]
         history.diverged = result["diverged"]
         history.best_epoch = None if result["best_epoch"] < 0 else result["best_epoch"]
         if history.diverged:
+            kept = "those of the best epoch" if result["restored_best"] else "the last finite ones"
             warnings.warn(
                 f"training diverged in epoch {result['diverged_epoch'] + 1} of {epochs}: the loss "
                 "or a weight was no longer finite at a learning rate of "
-                f"{result['diverged_learning_rate']:.3g}. The last finite weights are kept and the "
+                f"{result['diverged_learning_rate']:.3g}. The weights are {kept}, and the "
                 "optimizer starts afresh; try a smaller learning rate or gradient clipping",
                 DivergenceWarning,
                 stacklevel=2,
@@ -491,8 +524,8 @@ class Sequential:
             As for `fit`.
         """
         data = self._data(X, y, sample_weight, "X", "y", "sample_weight")
-        network = self.build(data.X.shape[1])._built_network()
-        loss, flat = network.loss_and_gradients(data.X, data.y, data.weights, self._threads())
+        with self._building(data.X.shape[1], "X") as network:
+            loss, flat = network.loss_and_gradients(data.X, data.y, data.weights, self._threads())
         return loss, self._split(flat)
 
     # ---- use -------------------------------------------------------------------------------------
@@ -550,9 +583,6 @@ class Sequential:
         elif not 0 <= upto <= n_layers:
             raise ValueError(f"upto must be from 0 to {n_layers}, got {upto}")
         inputs = as_samples(X, "X")
-        if upto == 0:
-            inputs = as_floats(inputs, "X", self.dtype)
-            require_finite(inputs, "X")
         return network.forward(inputs, operator.index(upto), self._threads())
 
     def get_weights(self) -> list[Floats]:
@@ -583,6 +613,10 @@ class Sequential:
             Their number or a shape differs, or a value is not finite; no weight was changed then.
         """
         network = self._built_network()
+        if not isinstance(weights, Iterable) or (
+            isinstance(weights, np.ndarray) and not weights.ndim
+        ):
+            raise TypeError(f"weights must be a sequence of arrays, got {weights!r}")
         given = [as_floats(w, f"weights[{i}]", self.dtype) for i, w in enumerate(weights)]
         shapes = self._shapes()
         if len(given) != len(shapes):
@@ -620,6 +654,20 @@ class Sequential:
         if self._network is None:
             raise RuntimeError("the model is not built yet: call fit, or build(n_features)")
         return self._network
+
+    @contextlib.contextmanager
+    def _building(self, n_features: int, name: str) -> Iterator[Network]:
+        """Give the network, built if need be; unbuilt again if the data turn out to be bad."""
+        if self._network is not None and n_features != self._n_features:
+            raise ValueError(f"{name} must have {self._n_features} features, got {n_features}")
+        was_built = self.built
+        network = self.build(n_features)._built_network()
+        try:
+            yield network
+        except (TypeError, ValueError):
+            if not was_built and network.n_updates == 0:
+                self._network, self._n_features = None, None
+            raise
 
     def _threads(self) -> int:
         return effective_threads(self.n_threads)
@@ -663,6 +711,8 @@ class Sequential:
 
 def _float_dtype(dtype: npt.DTypeLike) -> np.dtype[Any]:
     try:
+        if dtype is None:
+            raise TypeError  # NumPy takes None for float64
         result = np.dtype(dtype)
     except TypeError:
         raise TypeError(f"dtype must be 'float32' or 'float64', got {dtype!r}") from None
@@ -680,6 +730,15 @@ def _positive_int(value: Any, name: str) -> int:
         raise TypeError(f"{name} must be an integer, got {value!r}") from None
     if not 1 <= result < 2**62:
         raise ValueError(f"{name} must be at least 1, got {value}")
+    return result
+
+
+def _positive_float(value: Any, name: str) -> float:
+    if isinstance(value, bool) or not hasattr(value, "__float__"):
+        raise TypeError(f"{name} must be a number, got {value!r}")
+    result = float(value)
+    if not 0 < result < float("inf"):
+        raise ValueError(f"{name} must be positive and finite, got {value!r}")
     return result
 
 

@@ -6,6 +6,7 @@ A schedule is given to an optimizer in place of a number. Called with a step it 
 from __future__ import annotations
 
 import math
+import operator
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
@@ -32,7 +33,11 @@ class Schedule(Spec):
 
     def __call__(self, step: int) -> float:
         """Return the learning rate of the update that follows `step` others."""
-        return core.learning_rate(self.to_spec(), step)
+        try:
+            number = operator.index(step)
+        except TypeError:
+            raise TypeError(f"step must be an integer, got {step!r}") from None
+        return core.learning_rate(self.to_spec(), number)
 
 
 @dataclass(frozen=True)
@@ -180,8 +185,15 @@ class Piecewise(Schedule):
 
     def check(self) -> None:
         """Raise a ValueError that names the field, when one is not allowed."""
-        object.__setattr__(self, "boundaries", tuple(self.boundaries))
-        object.__setattr__(self, "values", tuple(self.values))
+        for name in ("boundaries", "values"):
+            given = getattr(self, name)
+            try:
+                numbers = tuple(float(number) for number in given)
+            except (TypeError, ValueError):
+                raise TypeError(
+                    f"piecewise: {name} must be a sequence of numbers, got {given!r}"
+                ) from None
+            object.__setattr__(self, name, numbers)
         pairs = zip(self.boundaries, self.boundaries[1:], strict=False)
         if any(not a < b for a, b in pairs) or not all(map(math.isfinite, self.boundaries)):
             raise ValueError(

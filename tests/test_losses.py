@@ -423,7 +423,9 @@ def test_errors_of_all_sizes(name: str, dtype: Any) -> None:
     wide = t.astype(float), p.astype(float)
     scale = value_terms((name, {}), *wide)
     assert_close(getattr(losses, name)(t, p), LOSSES[name].per_sample(*wide), scale=scale)
-    assert_close(CLASSES[name]("sum").gradient(t, p), loss_gradient(name, *wide, reduction="sum"))
+    assert_close(
+        CLASSES[name](reduction="sum").gradient(t, p), loss_gradient(name, *wide, reduction="sum")
+    )
 
 
 @both_dtypes

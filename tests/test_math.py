@@ -66,6 +66,7 @@ FUNCTIONS: dict[str, tuple[Callable[[Wide], Wide], tuple[float, float]]] = {  # 
     "expm1": (np.expm1, ALL),
     "log": (np.log, (0, np.inf)),
     "log1p": (np.log1p, (-1, np.inf)),
+    "log1p_unit": (np.log1p, (0, 1)),
     "tanh": (np.tanh, ALL),
     "sqrt": (np.sqrt, (0, np.inf)),
     "normal_cdf": (_normal_cdf, (-60, 60)),

@@ -196,6 +196,7 @@ Array<T> elementary(const std::string& name, const Array<T>& x) {
       {"expm1", [](V v) { return expm1(v); }},
       {"log", [](V v) { return log(v); }},
       {"log1p", [](V v) { return log1p(v); }},
+      {"log1p_unit", [](V v) { return log1p_unit(v); }},
       {"tanh", [](V v) { return tanh(v); }},
       {"sqrt", [](V v) { return sqrt(v); }},
       {"normal_cdf", [](V v) { return normal(v).cumulative; }},

@@ -1,5 +1,4 @@
 // Network<float> and Network<double> as Python classes: one template, registered once a type.
-#include <atomic>
 #include <mutex>
 #include <optional>
 #include <thread>
@@ -105,11 +104,11 @@ class PyNetwork {
   std::int64_t n_updates() const { return optimizer_->state().step; }
 
   // Raises when the model is being trained.
-  void require_idle() { const Claim claim(*this, true); }
+  void require_idle() { const Claim claim(*this, Use::train); }
 
   Array<T> parameters() const { return Array<T>(network_.n_parameters(), network_.parameters()); }
   void set_parameters(const Array<T>& values) {
-    const Claim claim(*this);
+    const Claim claim(*this, Use::write);
     if (values.size() != network_.n_parameters()) {
       throw py::value_error("the network has " + std::to_string(network_.n_parameters()) +
                             " parameters, got " + std::to_string(values.size()));
@@ -117,7 +116,8 @@ class PyNetwork {
     std::copy_n(values.data(), values.size(), network_.parameters());
   }
 
-  py::dict state() const {
+  py::dict state() {
+    const Claim claim(*this, Use::read);
     const OptimizerState<T>& state = optimizer_->state();
     py::dict result;
     result["epochs"] = epochs_trained_;
@@ -127,7 +127,7 @@ class PyNetwork {
     return result;
   }
   void set_state(const py::dict& dict) {
-    const Claim claim(*this);
+    const Claim claim(*this, Use::write);
     DictReader reader(dict, "state");
     const auto epochs = reader.take_as<std::uint64_t>("epochs");
     const auto step = reader.take_as<std::int64_t>("step");
@@ -147,8 +147,8 @@ class PyNetwork {
 
   py::dict fit(const py::array& x, const std::optional<py::array>& y,
                const std::optional<Array<T>>& weights, const py::object& validation,
-               const py::dict& options_dict, int n_threads, const py::object& on_epoch,
-               const py::object& on_progress) {
+               const py::dict& options_dict, int n_threads, const py::object& on_begin,
+               const py::object& on_epoch, const py::object& on_progress) {
     FitOptions options = to_fit_options(options_dict);
     const DataSet<T> data = data_set(x, y, weights, "X", "y", "sample_weight");
     std::optional<DataSet<T>> held_out;
@@ -160,15 +160,23 @@ class PyNetwork {
                           held_out_weights, "validation_data[0]", "validation_data[1]",
                           "validation_data[2]");
     }
+    if (options.shuffle && data.x.rows > Index{0xffffffff}) {
+      throw py::value_error("shuffle: at most 2^32 - 1 samples can be shuffled, X has " +
+                            std::to_string(data.x.rows));
+    }
     PythonHook hook(on_epoch, on_progress, held_out.has_value());
-    const Claim claim(*this, true);
+    const Claim claim(*this, Use::train);
     FitResult result;
     try {
       py::gil_scoped_release release;
       const Team team(n_threads, &hook);
       check(team, data, "X", "y");
       if (held_out) check(team, *held_out, "validation_data[0]", "validation_data[1]");
-      give_ranges(options.corruption, data.x);
+      give_ranges(team, options.corruption, data.x);
+      {
+        py::gil_scoped_acquire acquire;
+        on_begin();
+      }
       result = trainer_.fit(network_, *optimizer_, epochs_trained_, team, data,
                             held_out ? &*held_out : nullptr, options, hook);
     } catch (const Interrupted&) {
@@ -187,7 +195,7 @@ class PyNetwork {
   double evaluate(const py::array& x, const std::optional<py::array>& y,
                   const std::optional<Array<T>>& weights, Index batch_size, int n_threads) {
     const DataSet<T> data = data_set(x, y, weights, "X", "y", "sample_weight");
-    const Claim claim(*this);
+    const Claim claim(*this, Use::read);
     return interruptible(n_threads, [&](const Team& team) {
       check(team, data, "X", "y");
       Trainer<T> trainer;
@@ -201,7 +209,7 @@ class PyNetwork {
     Array<T> result({rows.rows, upto == 0 ? network_.n_features() : network_.units(upto - 1)});
     T* out = result.mutable_data();
     const Index columns = result.shape(1);
-    const Claim claim(*this);
+    const Claim claim(*this, Use::read);
     interruptible(n_threads, [&](const Team& team) {
       refuse_bad_values(scan<T>(team, rows, kNothing), "X");
       Borrowed work(*this);
@@ -226,48 +234,61 @@ class PyNetwork {
   py::tuple loss_and_gradients(const py::array& x, const std::optional<py::array>& y,
                                const std::optional<Array<T>>& weights, int n_threads) {
     const DataSet<T> data = data_set(x, y, weights, "X", "y", "sample_weight");
-    const Claim claim(*this, true);
+    const Claim claim(*this, Use::read);
+    Array<T> gradients(network_.n_parameters());
+    T* out = gradients.mutable_data();
     const double loss = interruptible(n_threads, [&](const Team& team) {
       check(team, data, "X", "y");
-      Borrowed work(*this);
+      Workspace<T> work;  // for all rows at once, so not one to keep
       BatchReader<T> reader;
       reader.prepare(data, data.x.rows);
       const auto batch = reader.read(team, data, NoCorruption{}, 0, 0, nullptr, 0, data.x.rows);
       return network_
-          .loss_and_gradients(team, work->workspace, batch.x, batch.t, batch.weights, data.x.rows)
+          .loss_and_gradients(team, work, batch.x, batch.t, batch.weights, data.x.rows, out)
           .mean(network_.sum_reduction());
     });
-    return py::make_tuple(loss, Array<T>(network_.n_parameters(), network_.gradients()));
+    return py::make_tuple(loss, gradients);
   }
 
  private:
   static constexpr double kNothing = std::numeric_limits<double>::quiet_NaN();
 
-  // Refuses to touch a network that another thread is training, or to train it twice at once.
+  enum class Use { read, write, train };
+
+  // What a call does to the network for as long as it runs. Any number of calls may read at once;
+  // nobody else may while one writes or trains, but for the thread that trains, in its callbacks.
+  // Claims are made and dropped with the GIL held, which orders them.
   class Claim {
    public:
-    explicit Claim(PyNetwork& network, bool to_train = false)
-        : network_(network), training_(to_train) {
+    Claim(PyNetwork& network, Use use) : network_(network), use_(use) {
       const auto self = std::this_thread::get_id();
-      if (network.training_ && (to_train || network.training_thread_ != self)) {
-        throw std::runtime_error(
-            to_train ? "the model is being trained already"
-                     : "the model is being trained by another thread; wait until fit returns");
+      if (network.training_ && use == Use::train) {
+        throw std::runtime_error("the model is being trained already");
       }
-      if (to_train) {
+      if (network.training_ && network.training_thread_ != self) {
+        throw std::runtime_error(
+            "the model is being trained by another thread; wait until fit returns");
+      }
+      if (use != Use::read && network.readers_ > 0) {
+        throw std::runtime_error(
+            "the model is being used by another thread; wait until that call returns");
+      }
+      if (use == Use::read) ++network.readers_;
+      if (use == Use::train) {
         network.training_thread_ = self;
         network.training_ = true;
       }
     }
     ~Claim() {
-      if (training_) network_.training_ = false;
+      if (use_ == Use::read) --network_.readers_;
+      if (use_ == Use::train) network_.training_ = false;
     }
     Claim(const Claim&) = delete;
     Claim& operator=(const Claim&) = delete;
 
    private:
     PyNetwork& network_;
-    bool training_;
+    Use use_;
   };
 
   // A workspace for as long as a call needs one: each of several threads that predict has its own.
@@ -382,12 +403,12 @@ class PyNetwork {
   }
 
   // Salt and pepper that has no ends of its own takes each feature's, over the training inputs.
-  static void give_ranges(Corruption& corruption, const RowSource& x) {
+  static void give_ranges(const Team& team, Corruption& corruption, const RowSource& x) {
     auto* ends = std::get_if<SaltAndPepper>(&corruption);
     if (ends == nullptr || !ends->needs_range()) return;
     ends->lows.resize(static_cast<std::size_t>(x.columns));
     ends->highs.resize(static_cast<std::size_t>(x.columns));
-    column_ranges<T>(x, ends->lows.data(), ends->highs.data());
+    column_ranges<T>(team, x, ends->lows.data(), ends->highs.data());
   }
 
   Network<T> network_;
@@ -395,7 +416,8 @@ class PyNetwork {
   Trainer<T> trainer_;
   std::uint64_t epochs_trained_ = 0;
   double uint8_scale_;
-  std::atomic<bool> training_{false};
+  bool training_ = false;
+  int readers_ = 0;
   std::thread::id training_thread_;
   std::mutex idle_mutex_;
   std::vector<std::unique_ptr<InferenceWork>> idle_;
@@ -418,7 +440,8 @@ void register_network(py::module_& m, const char* name) {
       .def("state", &N::state)
       .def("set_state", &N::set_state, py::arg("state"))
       .def("fit", &N::fit, py::arg("x"), py::arg("y"), py::arg("weights"), py::arg("validation"),
-           py::arg("options"), py::arg("n_threads"), py::arg("on_epoch"), py::arg("on_progress"))
+           py::arg("options"), py::arg("n_threads"), py::arg("on_begin"), py::arg("on_epoch"),
+           py::arg("on_progress"))
       .def("evaluate", &N::evaluate, py::arg("x"), py::arg("y"), py::arg("weights"),
            py::arg("batch_size"), py::arg("n_threads"))
       .def("forward", &N::forward, py::arg("x"), py::arg("upto"), py::arg("n_threads"))

@@ -33,7 +33,14 @@ DenseSpec to_dense(const py::dict& dict, std::size_t index) {
     layer.activity_penalty = make_item<ActivityPenalty>(
         to_options(activity.cast<py::dict>(), "activity_regularizer"), "activity_regularizer");
   }
-  layer.tied_to = reader.take_or<Index>("tied_to", -1);
+  const py::object tied_to = reader.take("tied_to");
+  if (!tied_to.is_none()) {
+    layer.tied_to = tied_to.cast<Index>();
+    if (layer.tied_to < 0) {
+      throw py::value_error("layer " + std::to_string(index) +
+                            ": tied_to must not be negative, got " + std::to_string(layer.tied_to));
+    }
+  }
   reader.finish();
   return layer;
 }

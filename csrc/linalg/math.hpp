@@ -165,6 +165,19 @@ inline V log1p(V x) {
   return select(x < infinity, y, x);
 }
 
+// ln(1+x) for 0 <= x <= 1, where no exponent needs taking apart: 2 atanh(s), s = x/(2+x) <= 1/3.
+template <class V>
+inline V log1p_unit(V x) {
+  const V s = x / (splat<V>(2) + x);
+  const V q = s * s;
+  if constexpr (detail::kSingle<V>) {
+    return s * polynomial(q, 2., 2. / 3, 2. / 5, 2. / 7, 2. / 9, 2. / 11, 2. / 13, 2. / 15);
+  } else {
+    return s * polynomial(q, 2., 2. / 3, 2. / 5, 2. / 7, 2. / 9, 2. / 11, 2. / 13, 2. / 15, 2. / 17,
+                          2. / 19, 2. / 21, 2. / 23, 2. / 25, 2. / 27, 2. / 29, 2. / 31, 2. / 33);
+  }
+}
+
 // tanh |x| = m/(m+2), m = e^(2|x|) - 1
 template <class V>
 inline V tanh(V x) {

@@ -22,8 +22,8 @@ constexpr int kVectors = 2;  // vectors in a row of the tile
 template <class T>
 constexpr Index kColumns = kVectors * kLanes<T>;
 
-constexpr Index kDepth = 256;        // a panel of B, kDepth x kColumns, fills half of L1
-constexpr Index kBlockRows = 96;     // a task's rows of A, kBlockRows x kDepth, fit in L2
+constexpr Index kMaxDepth = 320;     // a panel of B, kMaxDepth x kColumns, fits in L1
+constexpr Index kBlockRows = 96;     // a task's rows of A, kBlockRows x kMaxDepth, fit in L2
 constexpr Index kMaxColumns = 4096;  // the packed block of B stays in L3
 constexpr Index kMaxRows = 8192;     // so does that of A
 
@@ -166,11 +166,16 @@ void matmul(const Team& team, MatmulScratch<T>& scratch, const Operand<T>& a, co
   // Rows of A that are contiguous are read where they stand, unless they are read often.
   const bool pack_a = a.column_stride != 1 || (n > 16 * width && m > kRows);
 
+  // The depth is cut into blocks of nearly the same size: a short last one would cost as much
+  // reading and writing of C as a long one.
+  const Index depth_blocks = (depth + kMaxDepth - 1) / kMaxDepth;
+  const Index block_depth = (depth + depth_blocks - 1) / depth_blocks;
+
   for (Index j0 = 0; j0 < n; j0 += kMaxColumns) {
     const Index nj = std::min(kMaxColumns, n - j0);
     const Index panels = (nj + width - 1) / width;
-    for (Index p0 = 0; p0 < depth; p0 += kDepth) {
-      const Index np = std::min(kDepth, depth - p0);
+    for (Index p0 = 0; p0 < depth; p0 += block_depth) {
+      const Index np = std::min(block_depth, depth - p0);
       const bool last = p0 + np == depth;
       const bool add = accumulate || p0 > 0;
       T* packed_b = scratch.b.ensure(panels * width * np);

@@ -33,6 +33,8 @@ void set_thread_limit(int limit);  // 0: none
 bool forked_after_threads();
 void note_threads_used();
 
+// The threads that share a call's work, and what may interrupt it. A Team belongs to the thread
+// that made it; each call has its own.
 class Team {
  public:
   explicit Team(int threads = 1, Interrupt* interrupt = nullptr)
@@ -66,12 +68,11 @@ class Team {
 
  private:
   // Nanoseconds. A region costs a few microseconds to enter; looking at the clock costs 0.03.
-  static constexpr double kWorthAThread = 10e3, kWorkBetweenPolls = 20e3;
+  static constexpr double kWorthThreads = 30e3, kWorkBetweenPolls = 20e3;
 
+  // One or all, never a number between: OpenMP would end threads and start them again.
   int threads_for(Index pieces, double work) const {
-    if (threads_ == 1 || pieces < 2) return 1;
-    const double worth = std::min(work / kWorthAThread, static_cast<double>(threads_));
-    return static_cast<int>(std::min<Index>(pieces, static_cast<Index>(worth)));
+    return pieces > 1 && work > kWorthThreads ? threads_ : 1;
   }
 
   // Asks the interrupt, which looks at the clock, once for every so much work. For the calling
@@ -91,9 +92,9 @@ class Team {
     std::atomic<bool> stop{false};
     bool interrupted = false;
     std::exception_ptr error;
-#pragma omp parallel for schedule(static) num_threads(threads)
+#pragma omp parallel for schedule(dynamic) num_threads(threads)
     for (Index piece = 0; piece < pieces; ++piece) {
-      // Static schedule: the calling thread is number 0 and has the first pieces.
+      // Whoever is free takes the next piece: another process may be using a processor.
       if (stop.load(std::memory_order_relaxed)) continue;
       if (is_calling_thread() && must_stop(work_a_piece)) {
         interrupted = true;

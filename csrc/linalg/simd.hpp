@@ -8,10 +8,6 @@
 #include <cstring>
 #include <type_traits>
 
-#if defined(__SSE2__)
-#include <immintrin.h>
-#endif
-
 #include "linalg/types.hpp"
 
 namespace pyae {
@@ -110,28 +106,16 @@ inline V sign(V x) {
 }
 template <class V>
 inline V sqrt(V x) {
-#if defined(__AVX512F__)
-  if constexpr (sizeof(Scalar<V>) == 4) {
-    return (V)_mm512_sqrt_ps((__m512)x);
-  } else {
-    return (V)_mm512_sqrt_pd((__m512d)x);
+  using S = Scalar<V>;
+  // One instruction: the compiler recognises the loop.
+  for (Index i = 0; i < kLanes<S>; ++i) {
+    if constexpr (sizeof(S) == 4) {
+      x[i] = __builtin_sqrtf(x[i]);
+    } else {
+      x[i] = __builtin_sqrt(x[i]);
+    }
   }
-#elif defined(__AVX__)
-  if constexpr (sizeof(Scalar<V>) == 4) {
-    return (V)_mm256_sqrt_ps((__m256)x);
-  } else {
-    return (V)_mm256_sqrt_pd((__m256d)x);
-  }
-#elif defined(__SSE2__)
-  if constexpr (sizeof(Scalar<V>) == 4) {
-    return (V)_mm_sqrt_ps((__m128)x);
-  } else {
-    return (V)_mm_sqrt_pd((__m128d)x);
-  }
-#else
-  for (Index i = 0; i < kLanes<Scalar<V>>; ++i) x[i] = std::sqrt(x[i]);
   return x;
-#endif
 }
 
 // Every lane's own bit pattern says whether it is finite (neither infinite nor NaN).

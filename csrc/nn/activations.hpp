@@ -94,7 +94,7 @@ struct Softplus : NoFields {  // log(1+e^x)
   static constexpr const char* name = "softplus";
   template <class V>
   V value(V x) const {
-    return at_least(x, V{}) + log1p(exp(-abs(x)));
+    return at_least(x, V{}) + log1p_unit(exp(-abs(x)));
   }
   template <class V>
   V derivative(V x) const {

@@ -15,8 +15,8 @@ inline std::uint64_t threshold(double probability) {
 }
 }  // namespace detail
 
-// Each corruption maps four neighbouring values and their four random words: values (4), the first
-// of them in column j.
+// Each corruption changes x (n), neighbouring values of a row of which the first is in column j, by
+// their random words (n).
 struct Gaussian {  // x + stddev n
   static constexpr const char* name = "gaussian";
   double stddev = 0;

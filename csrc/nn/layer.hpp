@@ -51,8 +51,8 @@ class Layer {
   // y = f(x W + b), x (batch, inputs). `state` says which f, and where y and z go.
   virtual void forward(const Pass<T>& pass, const T* x, LayerState<T>& state) const = 0;
 
-  // Adds the gradients of the parameters, from dz (batch, units), to the flat block of gradients;
-  // `touched[layer]` says whose kernel's gradient already holds something.
+  // The gradients of the parameters, from dz (batch, units), into their places in the flat block.
+  // `touched[layer]` says whose kernel's gradient already holds something, which is added to.
   virtual void backward_parameters(const Pass<T>& pass, const T* x, const T* dz, T* gradients,
                                    bool* touched) const = 0;
 

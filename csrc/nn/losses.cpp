@@ -6,7 +6,7 @@
 namespace pyae {
 namespace {
 
-// One sample's loss; di, where given, receives scale * dl/dp.
+// One sample's loss; dp, where given, receives scale * dl/dp.
 template <class L, class T>
 T sample_loss(const L& loss, const T* t, const T* p, Index columns, T scale, T* dp) {
   if constexpr (std::is_base_of_v<RowLoss, L>) {

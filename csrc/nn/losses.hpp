@@ -56,7 +56,7 @@ struct BinaryCrossentropy : ElementwiseLoss {
   V value(V t, V p) const {
     t = smoothed(t);
     if (from_logits) {  // max(z, 0) - z t + log(1 + e^-|z|)
-      return at_least(p, V{}) - p * t + log1p(exp(-abs(p)));
+      return at_least(p, V{}) - p * t + log1p_unit(exp(-abs(p)));
     }
     const V q = splat<V>(1) - p;
     return -(t * detail::clipped_log(p, q) + (splat<V>(1) - t) * detail::clipped_log(q, p));
@@ -194,7 +194,7 @@ struct LogCosh : ElementwiseLoss {  // log cosh e
     const V e = abs(p - t);
     const V m = expm1(at_most(e, splat<V>(2)));
     const V small = log1p(m * m / (splat<V>(2) * (m + splat<V>(1))));
-    const V large = e + log1p(exp(splat<V>(-2) * e)) - splat<V>(0.69314718055994530942);
+    const V large = e + log1p_unit(exp(splat<V>(-2) * e)) - splat<V>(0.69314718055994530942);
     return select(e < splat<V>(1), small, large);
   }
   template <class V>
@@ -211,7 +211,7 @@ struct RowLoss : NoFields {
 namespace detail {
 
 // Sum of the target times -log of the normalised, clipped prediction; gradient where asked.
-// weight(i, count) gives the (smoothed) targets of a vector of classes.
+// target(i, count) gives the (smoothed) targets of a vector of classes.
 template <class T, class Target>
 inline T crossentropy_row(const T* p, Index n, T* dp, T scale, const Target& target) {
   using V = Vec<T>;
@@ -291,7 +291,7 @@ struct SparseCategoricalCrossentropy : RowLoss {
   static constexpr const char* name = "sparse_categorical_crossentropy";
   static constexpr Domain domain = kClass;
   static constexpr const char* canonical_link = "softmax";
-  // A class that is left out of the loss and of its mean; -infinity, which no target is: none.
+  // A class that is left out of the loss and of its mean; a number that no target is: none.
   static constexpr double kNone = -1e300;
   bool from_logits = false;
   double ignore_class = kNone;

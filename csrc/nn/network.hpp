@@ -1,6 +1,6 @@
-// A network: layers over one flat block of parameters, and one of gradients in the same order
-// (W0, b0, W1, b1, ...). Everything a batch needs while it passes is in a Workspace, so that a step
-// after the first allocates nothing and several threads may predict at once.
+// A network: layers over one flat block of parameters (W0, b0, W1, b1, ...); gradients come in the
+// same order. Everything a batch needs while it passes is in a Workspace, so that a step after the
+// first allocates nothing and several threads may predict at once.
 #pragma once
 
 #include <memory>
@@ -61,7 +61,6 @@ class Network {
   Index n_parameters() const { return parameters_.size(); }
   T* parameters() { return parameters_.data(); }
   const T* parameters() const { return parameters_.data(); }
-  T* gradients() { return gradients_.ensure(parameters_.size()); }
 
   // Sizes a workspace for `batch` rows; does nothing when it is large enough.
   void prepare(Workspace<T>& work, Index batch) const {
@@ -109,11 +108,10 @@ class Network {
     return loss;
   }
 
-  // Loss of a batch, and the gradients of loss and penalties by all parameters.
+  // Loss of a batch, and the gradients of loss and penalties by all parameters, (n_parameters).
   BatchLoss loss_and_gradients(const Team& team, Workspace<T>& work, const T* x, const T* t,
-                               const T* weights, Index batch) {
+                               const T* weights, Index batch, T* gradients) const {
     prepare(work, batch);
-    T* gradients = this->gradients();
     const Pass<T> pass{team, work.scratch, parameters(), batch};
     const T* y = run(pass, work, x, n_layers(), true);
 
@@ -298,7 +296,7 @@ class Network {
   std::uint64_t seed_;
   std::vector<std::unique_ptr<Layer<T>>> layers_;
   std::vector<Tensor> tensors_;
-  Buffer<T> parameters_, gradients_;
+  Buffer<T> parameters_;
 };
 
 }  // namespace pyae

@@ -66,7 +66,12 @@ void fill(Item& item, const Options& options) {
       throw std::invalid_argument(options.name + ": " + name + " must be in " + limits.text() +
                                   ", got " + format_number(found->second));
     }
-    field = static_cast<std::decay_t<decltype(field)>>(found->second);
+    using Field = std::decay_t<decltype(field)>;
+    if (std::is_same_v<Field, bool> && found->second != 0 && found->second != 1) {
+      throw std::invalid_argument(options.name + ": " + name + " must be True or False, got " +
+                                  format_number(found->second));
+    }
+    field = static_cast<Field>(found->second);
   });
   if (used == options.values.size()) return;
   std::string known;

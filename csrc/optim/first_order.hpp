@@ -63,7 +63,7 @@ struct RMSprop {  // v = rho v + (1-rho) g^2; w -= lr g / sqrt(v + eps); Tielema
     if (centered) {
       V& mean = slot[momentum > 0 ? 2 : 1];
       mean = splat<V>(rho) * mean + splat<V>(1 - rho) * g;
-      square = square - mean * mean;
+      square = at_least(square - mean * mean, V{});  // a variance, but for rounding
     }
     const V change = splat<V>(s.lr) * g / sqrt(square + splat<V>(epsilon));
     if (momentum == 0) return w - change;

@@ -1,6 +1,7 @@
 #include "train/rows.hpp"
 
 #include <cstring>
+#include <vector>
 
 namespace pyae {
 namespace {
@@ -115,6 +116,11 @@ Scan scan_rows(const RowSource& source, Index begin, Index end, double ignored, 
   return scan;
 }
 
+// Rows that one piece of a look at everything takes: about a quarter of a million values.
+Index rows_at_once(const RowSource& source) {
+  return std::max<Index>(1, (Index{1} << 18) / source.columns);
+}
+
 }  // namespace
 
 template <class T>
@@ -134,30 +140,37 @@ void gather(const Team& team, const RowSource& source, const Index* rows, Index 
 
 template <class T>
 Scan scan(const Team& team, const RowSource& source, double ignored) {
-  constexpr Index kPieces = 64;
-  Scan parts[kPieces];
-  const Index grain = std::max<Index>(1, (source.rows + kPieces - 1) / kPieces);
-  team.for_ranges(
-      source.rows, grain, 0.5 * static_cast<double>(source.columns), [&](Index begin, Index end) {
-        parts[begin / grain] = scan_rows<T>(source, begin, end, ignored, nullptr, nullptr);
-      });
+  const Index grain = rows_at_once(source);
+  std::vector<Scan> parts(static_cast<std::size_t>((source.rows + grain - 1) / grain));
+  team.for_ranges(source.rows, grain, 0.5 * static_cast<double>(source.columns),
+                  [&](Index begin, Index end) {
+                    parts[static_cast<std::size_t>(begin / grain)] =
+                        scan_rows<T>(source, begin, end, ignored, nullptr, nullptr);
+                  });
   Scan total;
   for (const Scan& part : parts) total.merge(part);
   return total;
 }
 
 template <class T>
-void column_ranges(const RowSource& source, double* lows, double* highs) {
+void column_ranges(const Team& team, const RowSource& source, double* lows, double* highs) {
   std::fill_n(lows, source.columns, Scan::kInfinite);
   std::fill_n(highs, source.columns, -Scan::kInfinite);
-  scan_rows<T>(source, 0, source.rows, std::numeric_limits<double>::quiet_NaN(), lows, highs);
+  const double nothing = std::numeric_limits<double>::quiet_NaN();
+  const Index grain = rows_at_once(source);
+  for (Index begin = 0; begin < source.rows;
+       begin += grain) {  // one piece at a time, interruptible
+    const Index end = std::min(source.rows, begin + grain);
+    team.for_each(1, static_cast<double>((end - begin) * source.columns),
+                  [&](Index) { scan_rows<T>(source, begin, end, nothing, lows, highs); });
+  }
 }
 
 template void gather(const Team&, const RowSource&, const Index*, Index, Index, float*);
 template void gather(const Team&, const RowSource&, const Index*, Index, Index, double*);
 template Scan scan<float>(const Team&, const RowSource&, double);
 template Scan scan<double>(const Team&, const RowSource&, double);
-template void column_ranges<float>(const RowSource&, double*, double*);
-template void column_ranges<double>(const RowSource&, double*, double*);
+template void column_ranges<float>(const Team&, const RowSource&, double*, double*);
+template void column_ranges<double>(const Team&, const RowSource&, double*, double*);
 
 }  // namespace pyae

@@ -62,6 +62,6 @@ Scan scan(const Team& team, const RowSource& source, double ignored);
 
 // Each column's least and greatest value.
 template <class T>
-void column_ranges(const RowSource& source, double* lows, double* highs);
+void column_ranges(const Team& team, const RowSource& source, double* lows, double* highs);
 
 }  // namespace pyae

@@ -227,17 +227,17 @@ class Trainer {
       shuffle(network.seed(), epoch, order_.data(), n);
       order = order_.data();
     }
+    T* gradients = gradients_.ensure(network.n_parameters());
     LossMean mean;
     for (Index first = 0; first < n; first += batch_size) {
       const Index count = std::min(batch_size, n - first);
       const auto batch = reader_.read(team, data, options.corruption, network.seed(), epoch,
                                       order == nullptr ? nullptr : order + first, first, count);
-      const BatchLoss loss =
-          network.loss_and_gradients(team, work_, batch.x, batch.t, batch.weights, count);
+      const BatchLoss loss = network.loss_and_gradients(team, work_, batch.x, batch.t,
+                                                        batch.weights, count, gradients);
       report.learning_rate = optimizer.learning_rate();
       if (!std::isfinite(loss.data) || !std::isfinite(loss.penalty)) return false;
-      if (!optimizer.step(undisturbed, network.tensors(), network.parameters(),
-                          network.gradients())) {
+      if (!optimizer.step(undisturbed, network.tensors(), network.parameters(), gradients)) {
         return false;
       }
       mean.add(loss, count);
@@ -251,7 +251,7 @@ class Trainer {
   BatchReader<T> reader_, validation_reader_;
   Workspace<T> work_, validation_work_;
   std::vector<Index> order_;
-  Buffer<T> best_;
+  Buffer<T> gradients_, best_;  // (n_parameters)
 };
 
 }  // namespace pyae

@@ -87,6 +87,7 @@ class RMSprop(Optimizer):
             a += work
             np.square(a, out=work)
             np.subtract(v, work, out=work)
+            np.maximum(work, 0, out=work)  # a variance, but for rounding
             work += self.epsilon
         else:
             np.add(v, self.epsilon, out=work)

@@ -97,15 +97,15 @@ def train(
         history["learning_rate"].append(learning_rate)
         history["seconds"].append(time.perf_counter() - start)
         if validation_data is not None:
-            history["val_loss"].append(_validate(network, validation_data))
+            history["val_loss"].append(_validate(network, validation_data, batch_size))
         if steps_left is not None:
             steps_left -= n_steps
     return history
 
 
-def _validate(network: Network, data: Sequence[npt.ArrayLike]) -> float:
+def _validate(network: Network, data: Sequence[npt.ArrayLike], batch_size: int) -> float:
     X, Y, sample_weight = (*data, None, None)[:3]
-    return evaluate(network, np.asarray(X), Y, sample_weight)
+    return evaluate(network, np.asarray(X), Y, sample_weight, batch_size)
 
 
 def _train_epoch(
