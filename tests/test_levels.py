@@ -17,6 +17,8 @@ import pyae
 from pyae import _backend
 
 PACKAGE = Path(pyae.__file__).parent
+# Within a checkout the Python files are the checkout's and the compiled ones the installed package's.
+COMPILED = Path(str(_backend.core.__file__)).parent
 ROOT = PACKAGE.parent
 TESTS = Path(__file__).parent
 USABLE: list[str] = pyae.show_config(as_dict=True)["usable_levels"]
@@ -240,6 +242,8 @@ def installation(tmp_path: Path) -> Path:
     """A copy of the package, to break."""
     ignore = shutil.ignore_patterns("__pycache__")
     shutil.copytree(PACKAGE, tmp_path / "pyae", ignore=ignore, symlinks=False)
+    for file in [*COMPILED.glob("_*.so"), COMPILED / "_levels.json"]:
+        shutil.copy(file, tmp_path / "pyae")
     return tmp_path
 
 
@@ -256,8 +260,8 @@ def best_module(root: Path) -> str:
     return str(modules[USABLE[0]])
 
 
-def fails(root: Path) -> str:
-    result = run_python(USE, root, check=False)
+def fails(root: Path, before: str = "") -> str:
+    result = run_python(before + USE, root, check=False)
     assert result.returncode != 0
     assert "Traceback" in result.stderr
     last = result.stderr.strip().splitlines()[-1]
@@ -306,11 +310,38 @@ def test_a_listed_level_that_is_missing_is_no_reason_to_take_another(installatio
     assert OLD in run_python(code, installation, PYAE_ISA=OLD).stdout  # but may be asked for
 
 
+NOT_INSTALLED = """
+import importlib.metadata
+
+def distribution(name):
+    raise importlib.metadata.PackageNotFoundError(name)
+
+importlib.metadata.distribution = distribution
+"""
+
+
 def test_no_manifest(installation: Path) -> None:
     (installation / "pyae" / "_levels.json").unlink()
-    message = fails(installation)
+    message = fails(installation, NOT_INSTALLED)
     assert "compiled modules are missing" in message
     assert "pip" in message
+
+
+def test_a_source_folder_uses_the_installed_modules(installation: Path, tmp_path: Path) -> None:
+    """Python run within a checkout finds its package's source folder first."""
+    site, checkout = installation, tmp_path / "checkout"
+    ignore = shutil.ignore_patterns("__pycache__", "*.so", "_levels.json")
+    shutil.copytree(PACKAGE, checkout / "pyae", ignore=ignore)
+    metadata = site / f"pyae-{pyae.__version__}.dist-info"
+    metadata.mkdir()
+    (metadata / "METADATA").write_text(f"Name: pyae\nVersion: {pyae.__version__}\n")
+    find = f"import sys\nsys.path.insert(1, {str(site)!r})\n"
+    code = find + "import pyae._backend\nprint(pyae.__file__, pyae._backend.core.__file__)"
+    python, compiled = run_python(code, checkout).stdout.split()
+    assert Path(python).parents[1] == checkout
+    assert Path(compiled).parents[1] == site
+    (metadata / "METADATA").write_text("Name: pyae\nVersion: 999\n")
+    assert "is not installed" in fails(checkout, find)
 
 
 @pytest.mark.parametrize("content", ["", "{", '{"levels": []}'])
