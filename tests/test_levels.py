@@ -17,7 +17,7 @@ import pyae
 from pyae import _backend
 
 PACKAGE = Path(pyae.__file__).parent
-# Within a checkout the Python files are the checkout's and the compiled ones the installed package's.
+# Within a checkout the Python files are its own, the compiled ones the installed package's.
 COMPILED = Path(str(_backend.core.__file__)).parent
 ROOT = PACKAGE.parent
 TESTS = Path(__file__).parent
