@@ -5,10 +5,6 @@
 #include "nn/losses.hpp"
 #include "optim/first_order.hpp"
 
-#if defined(_OPENMP)
-#include <omp.h>
-#endif
-
 namespace pyae {
 namespace {
 

@@ -99,12 +99,7 @@ class PyNetwork {
     return list;
   }
   Index n_parameters() const { return network_.n_parameters(); }
-  Index n_outputs() const { return network_.n_outputs(); }
-  Index n_targets() const { return network_.n_targets(); }
   std::int64_t n_updates() const { return optimizer_->state().step; }
-
-  // Raises when the model is being trained.
-  void require_idle() { const Claim claim(*this, Use::train); }
 
   Array<T> parameters() const { return Array<T>(network_.n_parameters(), network_.parameters()); }
   void set_parameters(const Array<T>& values) {
@@ -431,10 +426,7 @@ void register_network(py::module_& m, const char* name) {
            py::arg("n_features"), py::arg("seed"), py::arg("uint8_scale"))
       .def_property_readonly("tensors", &N::tensors)
       .def_property_readonly("n_parameters", &N::n_parameters)
-      .def_property_readonly("n_outputs", &N::n_outputs)
-      .def_property_readonly("n_targets", &N::n_targets)
       .def_property_readonly("n_updates", &N::n_updates)
-      .def("require_idle", &N::require_idle)
       .def("parameters", &N::parameters)
       .def("set_parameters", &N::set_parameters, py::arg("values"))
       .def("state", &N::state)
