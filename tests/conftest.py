@@ -124,3 +124,11 @@ def assert_close(
         ]
         worst = f"{wrong.size} of {actual.size} values differ ({key}, {actual.dtype}):"
         raise AssertionError("\n".join([worst, *lines]))
+
+
+def case_id(case: Any) -> str | None:
+    """Return how pytest names a case of a name and its parameters; None leaves it to pytest."""
+    if not isinstance(case, tuple):
+        return None
+    name, params = case
+    return "-".join([name, *(f"{key}={value}" for key, value in params.items())])

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from conftest import assert_close
+from conftest import assert_close, case_id
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -63,13 +63,6 @@ CASES: list[Case] = [
     ("log_cosh", {}),
 ]
 DTYPES = [np.float32, np.float64]
-
-
-def case_id(case: Any) -> str | None:
-    if not isinstance(case, tuple):
-        return None
-    name, params = case
-    return "-".join([name, *(f"{key}={value}" for key, value in params.items())])
 
 
 every_case = pytest.mark.parametrize("case", CASES, ids=case_id)
