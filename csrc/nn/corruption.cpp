@@ -2,6 +2,11 @@
 
 namespace pyae {
 
+Corruption make_corruption(const std::optional<Options>& options) {
+  if (!options) return NoCorruption{};
+  return make_item<Corruption>(*options, "noise");
+}
+
 template <class T>
 void corrupt(const Team& team, const Corruption& corruption, std::uint64_t seed,
              std::uint64_t epoch, const Index* rows, Index first, Index count, Index columns,

@@ -3,6 +3,8 @@
 #include <cstring>
 #include <vector>
 
+#include "linalg/simd.hpp"
+
 namespace pyae {
 namespace {
 
