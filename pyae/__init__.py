@@ -38,7 +38,13 @@ if TYPE_CHECKING:
         schedules,
     )
     from pyae._backend import set_num_threads, show_config
-    from pyae.estimators import Autoencoder, DenoisingAutoencoder
+    from pyae.estimators import (
+        Autoencoder,
+        DenoisingAutoencoder,
+        LogisticRegression,
+        MLPClassifier,
+        MLPRegressor,
+    )
     from pyae.layers import Dense
     from pyae.model import DivergenceWarning, History, Sequential
     from pyae.onnx_export import export_onnx
@@ -69,6 +75,9 @@ _NAMES = {
     "DivergenceWarning": "model",
     "FileFormatError": "saving",
     "History": "model",
+    "LogisticRegression": "estimators",
+    "MLPClassifier": "estimators",
+    "MLPRegressor": "estimators",
     "Sequential": "model",
     "export_onnx": "onnx_export",
     "load": "saving",
@@ -83,6 +92,9 @@ __all__ = [
     "DivergenceWarning",
     "FileFormatError",
     "History",
+    "LogisticRegression",
+    "MLPClassifier",
+    "MLPRegressor",
     "Sequential",
     "__version__",
     "activations",
