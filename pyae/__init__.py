@@ -34,12 +34,21 @@ if TYPE_CHECKING:
         optimizers,
         reference,
         regularizers,
+        saving,
         schedules,
     )
     from pyae._backend import set_num_threads, show_config
-    from pyae.estimators import Autoencoder, DenoisingAutoencoder
+    from pyae.estimators import (
+        Autoencoder,
+        DenoisingAutoencoder,
+        LogisticRegression,
+        MLPClassifier,
+        MLPRegressor,
+    )
     from pyae.layers import Dense
     from pyae.model import DivergenceWarning, History, Sequential
+    from pyae.onnx_export import export_onnx
+    from pyae.saving import FileFormatError, load
 
 __version__ = "0.1.0"
 
@@ -56,6 +65,7 @@ _MODULES = (
     "optimizers",
     "reference",
     "regularizers",
+    "saving",
     "schedules",
 )
 _NAMES = {
@@ -63,8 +73,14 @@ _NAMES = {
     "DenoisingAutoencoder": "estimators",
     "Dense": "layers",
     "DivergenceWarning": "model",
+    "FileFormatError": "saving",
     "History": "model",
+    "LogisticRegression": "estimators",
+    "MLPClassifier": "estimators",
+    "MLPRegressor": "estimators",
     "Sequential": "model",
+    "export_onnx": "onnx_export",
+    "load": "saving",
     "set_num_threads": "_backend",
     "show_config": "_backend",
 }
@@ -74,21 +90,28 @@ __all__ = [
     "DenoisingAutoencoder",
     "Dense",
     "DivergenceWarning",
+    "FileFormatError",
     "History",
+    "LogisticRegression",
+    "MLPClassifier",
+    "MLPRegressor",
     "Sequential",
     "__version__",
     "activations",
     "callbacks",
     "datasets",
     "estimators",
+    "export_onnx",
     "initializers",
     "layers",
+    "load",
     "losses",
     "model",
     "noise",
     "optimizers",
     "reference",
     "regularizers",
+    "saving",
     "schedules",
     "set_num_threads",
     "show_config",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import os
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -49,17 +50,23 @@ class Samples:
     def weighted(self) -> Samples:
         """Return them without those of weight 0, the other weights scaled to a mean of 1.
 
-        So an integer weight means as much as repeating the sample, whatever the weights' scale. Of
-        few samples, equal ones are merged: the same bits then, not only the same sums.
+        So an integer weight means as much as repeating the sample, whatever the weights' scale.
+        """
+        used = self.used()
+        if used.weights is None:
+            return used
+        return dataclasses.replace(used, weights=used.weights / used.weights.mean())
+
+    def used(self) -> Samples:
+        """Return them without those of weight 0.
+
+        Of few samples, equal ones are merged: repeating a sample then gives the same bits as
+        doubling its weight, not only the same sums.
         """
         used = self
         if self.weights is not None and not self.weights.all():
             used = self.take(np.flatnonzero(self.weights))
-        if len(used) <= _FEW:
-            used = used._merged()
-        if used.weights is None:
-            return used
-        return dataclasses.replace(used, weights=used.weights / used.weights.mean())
+        return used._merged() if len(used) <= _FEW else used
 
     def _merged(self) -> Samples:
         """Return the different samples, in order, with sums of weights, where that changes them."""
@@ -102,6 +109,11 @@ class NetworkEstimator(BaseEstimator):
         """Return checked inputs of a fitted estimator."""
         check_is_fitted(self)
         return np.asarray(validate_data(self, X, reset=False, dtype="numeric"))
+
+    def _predict(self, X: Any) -> Floats:
+        """Return the network's outputs, of a fitted estimator."""
+        inputs = self._inputs(X)
+        return self.model_.predict(inputs)
 
     def _validation_inputs(self, X: Any) -> npt.NDArray[Any]:
         """Return checked inputs to validate on, after those of the fit."""
@@ -287,6 +299,31 @@ class NetworkEstimator(BaseEstimator):
         return _seed_of(check_random_state(None) if state is None else state)
 
     # ---- state -----------------------------------------------------------------------------------
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Save the fitted estimator in a file that `pyae.load` reads.
+
+        The file is a safetensors file, and holds data alone: the parameters but for `callbacks`,
+        which belong to a fit, and all that was learned. It takes an old file's place in one step.
+
+        Parameters
+        ----------
+        path : str or path object
+            The file, by custom with the suffix ``.safetensors``.
+
+        Raises
+        ------
+        sklearn.exceptions.NotFittedError
+            The estimator is not fitted.
+        TypeError
+            A parameter is something that a file cannot hold; the message names it.
+        OSError
+            The file cannot be written; an old file is as it was then.
+        """
+        from pyae._safefile import as_path
+        from pyae.saving import save_estimator
+
+        save_estimator(self, as_path(path))
 
     def _get_state(self) -> dict[str, Any]:
         """Return what a fit learned beside the network, by attribute: arrays and JSON-able data.
