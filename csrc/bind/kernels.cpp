@@ -47,7 +47,7 @@ LossArguments<T> loss_arguments(const Array<T>& t, const Array<T>& p,
 // (values w_i l_i of the samples, number of samples that count in the mean)
 template <class T>
 py::tuple array_loss_values(const py::dict& spec, const Array<T>& t, const Array<T>& p,
-                         const std::optional<Array<T>>& weights) {
+                            const std::optional<Array<T>>& weights) {
   const Options options = to_options(spec, "loss");
   const LossArguments<T> arguments = loss_arguments(t, p, weights);
   Array<T> values(arguments.shape.rows);
@@ -62,7 +62,7 @@ py::tuple array_loss_values(const py::dict& spec, const Array<T>& t, const Array
 
 template <class T>
 Array<T> array_loss_gradient(const py::dict& spec, const Array<T>& t, const Array<T>& p,
-                          const std::optional<Array<T>>& weights, bool mean) {
+                             const std::optional<Array<T>>& weights, bool mean) {
   const Options options = to_options(spec, "loss");
   const LossArguments<T> arguments = loss_arguments(t, p, weights);
   Array<T> gradient = empty_like<T>(p);
@@ -74,7 +74,7 @@ Array<T> array_loss_gradient(const py::dict& spec, const Array<T>& t, const Arra
 
 template <class T>
 Array<T> array_product(const Array<T>& a, const Array<T>& b, bool transpose_a, bool transpose_b,
-                    int n_threads) {
+                       int n_threads) {
   if (a.ndim() != 2 || b.ndim() != 2) throw py::value_error("a and b must be two-dimensional");
   const Factor<T> left{a.data(), matrix_shape(a), transpose_a};
   const Factor<T> right{b.data(), matrix_shape(b), transpose_b};
@@ -89,8 +89,8 @@ Array<T> array_product(const Array<T>& a, const Array<T>& b, bool transpose_a, b
 template <class T>
 py::tuple array_parameter_penalty(const py::dict& spec, const Array<T>& w) {
   Array<T> gradient = empty_like<T>(w);
-  const double value = parameter_penalty(to_options(spec, "penalty"), w.data(), w.size(),
-                                         gradient.mutable_data());
+  const double value =
+      parameter_penalty(to_options(spec, "penalty"), w.data(), w.size(), gradient.mutable_data());
   return py::make_tuple(value, gradient);
 }
 
@@ -104,8 +104,8 @@ py::tuple array_activity_penalty(const py::dict& spec, const Array<T>& y) {
 
 template <class T>
 Array<T> array_corrupted(const py::dict& spec, const Array<T>& x, std::uint64_t seed,
-                      std::uint64_t epoch, const Array<Index>& rows,
-                      const std::vector<double>& lows, const std::vector<double>& highs) {
+                         std::uint64_t epoch, const Array<Index>& rows,
+                         const std::vector<double>& lows, const std::vector<double>& highs) {
   const Shape shape = matrix_shape(x);
   if (rows.size() != shape.rows) throw py::value_error("rows must number the rows of x");
   Array<T> result = empty_like<T>(x);
@@ -123,7 +123,7 @@ Array<T> array_elementary(const std::string& name, const Array<T>& x) {
 }
 
 py::array_t<double> array_initial_kernel(const py::dict& spec, std::uint64_t seed,
-                                      std::uint64_t layer, Index fan_in, Index fan_out) {
+                                         std::uint64_t layer, Index fan_in, Index fan_out) {
   py::array_t<double> kernel({fan_in, fan_out});
   initial_kernel(to_options(spec, "initializer"), seed, layer, fan_in, fan_out,
                  kernel.mutable_data());
@@ -131,8 +131,8 @@ py::array_t<double> array_initial_kernel(const py::dict& spec, std::uint64_t see
 }
 
 py::array_t<std::uint32_t> array_random_words(std::uint64_t seed, std::uint32_t stream,
-                                           std::uint64_t turn, std::uint32_t attempt,
-                                           std::uint64_t first, Index blocks) {
+                                              std::uint64_t turn, std::uint32_t attempt,
+                                              std::uint64_t first, Index blocks) {
   py::array_t<std::uint32_t> words({blocks, Index{4}});
   random_words(seed, stream, turn, attempt, first, blocks, words.mutable_data());
   return words;
@@ -161,7 +161,8 @@ void register_for(py::module_& m) {
         py::arg("p").noconvert(), py::arg("weights"), py::arg("mean"));
   m.def("matmul", &array_product<T>, py::arg("a").noconvert(), py::arg("b").noconvert(),
         py::arg("transpose_a") = false, py::arg("transpose_b") = false, py::arg("n_threads") = 0);
-  m.def("parameter_penalty", &array_parameter_penalty<T>, py::arg("spec"), py::arg("w").noconvert());
+  m.def("parameter_penalty", &array_parameter_penalty<T>, py::arg("spec"),
+        py::arg("w").noconvert());
   m.def("activity_penalty", &array_activity_penalty<T>, py::arg("spec"), py::arg("y").noconvert());
   m.def("corrupt", &array_corrupted<T>, py::arg("spec"), py::arg("x").noconvert(), py::arg("seed"),
         py::arg("epoch"), py::arg("rows"), py::arg("lows") = std::vector<double>{},

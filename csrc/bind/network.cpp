@@ -195,6 +195,7 @@ class PyNetwork {
       hook.rethrow();
     }
     py::dict summary;
+    summary["converged"] = result.converged;
     summary["diverged"] = result.diverged;
     summary["diverged_epoch"] = result.last.epoch;
     summary["diverged_learning_rate"] = result.last.learning_rate;
@@ -220,9 +221,8 @@ class PyNetwork {
     Array<T> result({rows.rows, model_->outputs_of(upto)});
     T* out = result.mutable_data();
     const Claim claim(*this, Use::read);
-    interruptible([&](Interrupt& interrupt) {
-      model_->forward(n_threads, interrupt, rows, upto, out);
-    });
+    interruptible(
+        [&](Interrupt& interrupt) { model_->forward(n_threads, interrupt, rows, upto, out); });
     return result;
   }
 

@@ -25,8 +25,7 @@ DenseSpec to_dense(const py::dict& dict, std::size_t index) {
   layer.initializer = to_options(reader.take("kernel_initializer"), "kernel_initializer");
   layer.kernel_penalty = to_optional(reader.take("kernel_regularizer"), "kernel_regularizer");
   layer.bias_penalty = to_optional(reader.take("bias_regularizer"), "bias_regularizer");
-  layer.activity_penalty =
-      to_optional(reader.take("activity_regularizer"), "activity_regularizer");
+  layer.activity_penalty = to_optional(reader.take("activity_regularizer"), "activity_regularizer");
   const py::object tied_to = reader.take("tied_to");
   if (!tied_to.is_none()) {
     layer.tied_to = tied_to.cast<Index>();

@@ -4,7 +4,7 @@
 #include "nn/initializers.hpp"
 #include "nn/losses.hpp"
 #include "nn/penalties.hpp"
-#include "optim/first_order.hpp"
+#include "optim/optimizers.hpp"
 
 namespace pyae {
 namespace {
@@ -44,7 +44,7 @@ Tables tables() {
     description.canonical_link = item.canonical_link;
   });
   all.optimizers =
-      describe<FirstOrderRule, OptimizerDescription>([](const auto& item, auto& description) {
+      describe<OptimizerKind, OptimizerDescription>([](const auto& item, auto& description) {
         description.learning_rate = std::decay_t<decltype(item)>::default_learning_rate;
       });
   all.schedules = describe<ScheduleKind>();
@@ -60,7 +60,7 @@ void check_item(const std::string& kind, const Options& options, const char* wha
   } else if (kind == "loss") {
     make_item<Loss>(options, what);
   } else if (kind == "optimizer") {
-    make_item<FirstOrderRule>(options, what);
+    make_item<OptimizerKind>(options, what);
   } else if (kind == "initializer") {
     make_item<Initializer>(options, what);
   } else if (kind == "penalty") {

@@ -107,8 +107,7 @@ Epilogue<T> Dense<T>::delta_epilogue(const LayerState<T>& state) const {
 template <class T>
 void Dense<T>::finish_delta(const Pass<T>& pass, const LayerState<T>& state, T* delta) const {
   if (!is_rowwise(*state.activation)) return;
-  activate_vjp<T>(pass.team, *state.activation, nullptr, state.y, delta, delta, pass.batch,
-                  units_);
+  activate_vjp<T>(pass.team, *state.activation, nullptr, state.y, delta, delta, pass.batch, units_);
 }
 
 template <class T>

@@ -107,19 +107,21 @@ class Network {
     return loss;
   }
 
-  // Loss of a batch, and the gradients of loss and penalties by all parameters, (n_parameters).
+  // Loss of a batch, and the gradients of loss and penalties by all parameters, (n_parameters); at
+  // other parameters than the network's own where `at` is given.
   BatchLoss loss_and_gradients(const Team& team, Workspace<T>& work, const T* x, const T* t,
-                               const T* weights, Index batch, T* gradients) const {
+                               const T* weights, Index batch, T* gradients,
+                               const T* at = nullptr) const {
     prepare(work, batch);
-    const Pass<T> pass{team, work.scratch, parameters(), batch};
+    const Pass<T> pass{team, work.scratch, at == nullptr ? parameters() : at, batch};
     const T* y = run(pass, work, x, n_layers(), true);
 
     BatchLoss loss;
     loss.penalty = activity_penalties(pass, work);
     loss.counted = counted_rows(training_loss_, t, batch);
     const T scale = sum_reduction_     ? T(1)
-                    : loss.counted > 0  ? T(1) / static_cast<T>(loss.counted)
-                                        : T(0);
+                    : loss.counted > 0 ? T(1) / static_cast<T>(loss.counted)
+                                       : T(0);
     T* delta = work.delta[0];
     loss.data = loss_rows(team, training_loss_, t, y, batch, n_outputs(), weights, scale, delta,
                           static_cast<T*>(nullptr));
@@ -250,7 +252,7 @@ class Network {
     double total = 0;
     for (const Tensor& tensor : tensors_) {
       if (tensor.penalty.empty()) continue;
-      total += parameter_penalty(pass.team, tensor.penalty, parameters() + tensor.offset,
+      total += parameter_penalty(pass.team, tensor.penalty, pass.parameters + tensor.offset,
                                  gradients == nullptr ? nullptr : gradients + tensor.offset,
                                  tensor.size());
     }

@@ -15,8 +15,8 @@ namespace pyae {
 template <class T>
 struct DataSet {
   RowSource x, t;
-  bool same = false;           // the targets are the inputs: an autoencoder
-  const T* weights = nullptr;  // (rows), or null
+  bool same = false;                       // the targets are the inputs: an autoencoder
+  const T* weights = nullptr;              // (rows), or null
   std::string x_name = "X", t_name = "y";  // what the caller calls them
 };
 
@@ -64,7 +64,7 @@ class Hook : public Interrupt {
 
 struct FitResult {
   std::vector<EpochReport> epochs;
-  bool diverged = false, stopped_early = false, restored_best = false;
+  bool diverged = false, converged = false, stopped_early = false, restored_best = false;
   Index best_epoch = -1;
   EpochReport last;  // where it diverged
 };

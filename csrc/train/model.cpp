@@ -2,6 +2,7 @@
 
 #include <mutex>
 
+#include "optim/optimizers.hpp"
 #include "train/trainer.hpp"
 
 namespace pyae {
@@ -89,11 +90,10 @@ class TrainableModel final : public Model<T> {
                                   std::to_string(data.t.rows));
     }
     if (data.t.columns != network_.n_targets()) {
-      throw std::invalid_argument(data.t_name + " must have " +
-                                  std::to_string(network_.n_targets()) +
-                                  (network_.n_targets() == 1 ? " column" : " columns") + " for " +
-                                  name_of(network_.loss()) + ", got " +
-                                  std::to_string(data.t.columns));
+      throw std::invalid_argument(
+          data.t_name + " must have " + std::to_string(network_.n_targets()) +
+          (network_.n_targets() == 1 ? " column" : " columns") + " for " +
+          name_of(network_.loss()) + ", got " + std::to_string(data.t.columns));
     }
   }
 
@@ -144,7 +144,6 @@ class TrainableModel final : public Model<T> {
     check_values(team, data);
     Workspace<T> work;  // for all rows at once, so not one to keep
     BatchReader<T> reader;
-    reader.prepare(data, data.x.rows);
     const auto batch = reader.read(team, data, NoCorruption{}, 0, 0, nullptr, 0, data.x.rows);
     return network_
         .loss_and_gradients(team, work, batch.x, batch.t, batch.weights, data.x.rows, gradients)
