@@ -60,9 +60,11 @@ void activation_value(const Options& activation, const T* x, Shape shape, T* y) 
 template <class T>
 void activation_vjp(const Options& activation, const T* x, const T* dy, Shape shape, T* dx) {
   const auto f = make_item<Activation>(activation, "activation");
-  Buffer<T> y(shape.size());
   const Team team = everybody();
-  activate(team, f, x, y.data(), shape.rows, shape.columns);
+  Buffer<T> y;
+  if (is_rowwise(f)) {  // the others need x alone
+    activate(team, f, x, y.ensure(shape.size()), shape.rows, shape.columns);
+  }
   activate_vjp(team, f, x, y.data(), dy, dx, shape.rows, shape.columns, true);
 }
 

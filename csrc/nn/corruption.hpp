@@ -85,6 +85,8 @@ struct NoCorruption {
   static constexpr const char* name = "none";
   template <class Visit>
   void fields(Visit&&) {}
+  template <class T>
+  void corrupt(T*, const std::uint32_t*, Index, Index) const {}
 };
 
 using Corruption = std::variant<NoCorruption, Gaussian, Masking, SaltAndPepper>;
