@@ -43,6 +43,7 @@ if TYPE_CHECKING:
         LogisticRegression,
         MLPClassifier,
         MLPRegressor,
+        SparseAutoencoder,
     )
     from pyae.layers import Dense
     from pyae.model import DivergenceWarning, History, Sequential
@@ -74,6 +75,7 @@ _NAMES = {
     "MLPClassifier": "estimators",
     "MLPRegressor": "estimators",
     "Sequential": "model",
+    "SparseAutoencoder": "estimators",
     "set_num_threads": "_backend",
     "show_config": "_backend",
 }
@@ -88,6 +90,7 @@ __all__ = [
     "MLPClassifier",
     "MLPRegressor",
     "Sequential",
+    "SparseAutoencoder",
     "__version__",
     "activations",
     "callbacks",
