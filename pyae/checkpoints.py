@@ -124,6 +124,7 @@ class Run:
                 n_epochs, True, history, network.parameters(), network.state(), None, 0
             )
             restored = False
+        newest.over |= history.stopped_early or history.converged
         self._write(newest, with_parameters=restored)
 
     def _is_due(self, epoch: int) -> bool:
