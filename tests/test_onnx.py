@@ -133,7 +133,7 @@ def test_what_cannot_be_exported(tmp_path: Path, monkeypatch: Any) -> None:
     with pytest.raises(RuntimeError, match="not built"):
         pyae.export_onnx(pyae.Sequential([Dense(1)]), path)
     for bad in (None, "model", Dense(1), pyae.Sequential, object()):
-        with pytest.raises(TypeError, match="model must be a pyae.Sequential or an estimator"):
+        with pytest.raises(TypeError, match=r"model must be a pyae\.Sequential or an estimator"):
             pyae.export_onnx(bad, path)
     model = pyae.Sequential([Dense(1)]).build(1)
     with pytest.raises(TypeError, match="path"):

@@ -66,6 +66,14 @@ class Upkeep(Callback):
         if epoch + 1 in self._epochs:
             self._revive()
 
+    def get_state(self) -> Any:
+        """Return the random generator, for checkpoints."""
+        return self._rng
+
+    def set_state(self, state: Any) -> None:
+        """Take the random generator of a fit that goes on."""
+        self._rng = state
+
     @staticmethod
     def normalise(model: Sequential) -> None:
         """Give entries the length 1; what the network computes stays.
