@@ -430,12 +430,12 @@ class Sequential:
             "noise": None if corruption is None else corruption.to_spec(),
             "early_stopping": None if early is None else early.to_options(),
         }
-        progress = Progress(epochs, verbose)
         run = None
         if saver is not None:
             run = self._run(saver, data, held_out, epochs, options, followers)
         start = None if run is None else run.start
-        first_epoch = 0 if start is None else epochs if start.over else start.n_epochs
+        n_done = 0 if start is None else start.n_epochs
+        progress = Progress(epochs, verbose, first_epoch=n_done)
 
         history = History({key: [] for key in _LOGS if key != "val_loss" or held_out is not None})
         if start is not None:
@@ -471,7 +471,11 @@ class Sequential:
                     data.y,
                     data.weights,
                     None if held_out is None else (held_out.X, held_out.y, held_out.weights),
-                    {**options, "first_epoch": first_epoch, "epochs": epochs},
+                    {
+                        **options,
+                        "first_epoch": epochs if start is not None and start.over else n_done,
+                        "epochs": epochs,
+                    },
                     None if start is None else start.stopping,
                     self._threads(),
                     on_begin,

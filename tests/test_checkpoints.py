@@ -311,6 +311,13 @@ def test_it_may_be_among_the_callbacks(tmp_path: Path) -> None:
     assert_same_fit(resumed, whole)
 
 
+def test_progress_counts_all_epochs(tmp_path: Path, capsys: Any) -> None:
+    for epochs in (2, 3, 3):
+        network().fit(X, epochs=epochs, verbose=2, checkpoint=tmp_path / "a")
+    lines = [line.split("  ")[0] for line in capsys.readouterr().out.splitlines()]
+    assert lines == ["epoch 1/2", "epoch 2/2", "epoch 3/3"]
+
+
 def test_starting_afresh(tmp_path: Path) -> None:
     path = tmp_path / "a"
     network(random_state=1).fit(X, epochs=2, checkpoint=path)
