@@ -28,8 +28,9 @@ RECONSTRUCTION: dict[str, Any] = {
     "hidden_layer_sizes": (1024,),
     "noise": "masking",
     "noise_level": 0.1,
+    "tied_weights": True,
     "batch_size": 128,
-    "max_epochs": 100,
+    "max_epochs": 40,
     **BINARY,
 }
 DENOISING: dict[str, Any] = {

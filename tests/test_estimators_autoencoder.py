@@ -24,7 +24,7 @@ def linear(k: int, **params: Any) -> Autoencoder:
     settings: dict[str, Any] = {
         "optimizer": "lbfgs",
         "learning_rate": None,
-        "max_epochs": 5000,
+        "max_epochs": 2000,
         "dtype": "float64",
         "random_state": 0,
     }
@@ -178,9 +178,25 @@ def test_defaults_beat_pca_on_standardised_data() -> None:
 def test_weights_count_as_repetitions() -> None:
     rng = np.random.default_rng(0)
     weights = rng.integers(0, 4, size=60)
-    a = linear(3, max_epochs=300).fit(DIGITS[:60], sample_weight=weights)
-    b = linear(3, max_epochs=300).fit(DIGITS[:60].repeat(weights, axis=0))
-    assert a.score(DIGITS[:60]) == pytest.approx(b.score(DIGITS[:60]), rel=1e-6)
+    params: dict[str, Any] = {"batch_size": 1000, "max_epochs": 30, "dtype": "float64"}
+    a = Autoencoder(3, random_state=0, **params).fit(DIGITS[:60], sample_weight=weights)
+    b = Autoencoder(3, random_state=0, **params).fit(DIGITS[:60].repeat(weights, axis=0))
+    np.testing.assert_allclose(a.transform(DIGITS), b.transform(DIGITS), atol=1e-9)
+    unweighted = Autoencoder(3, random_state=0, **params).fit(DIGITS[:60])
+    assert np.abs(a.transform(DIGITS) - unweighted.transform(DIGITS)).max() > 1e-3
+
+
+def test_score_counts_constant_features_and_weights() -> None:
+    X = DIGITS[:100]  # with pixels that are always 0
+    model = Autoencoder(3, max_epochs=2, random_state=0).fit(X)
+    weights = np.random.default_rng(0).integers(1, 4, size=100)
+    assert model.score(X, sample_weight=weights) == pytest.approx(
+        model.score(X.repeat(weights, axis=0))
+    )
+    assert model.score(X[:1]) == 0
+    perfect = Autoencoder(64, max_epochs=1, dtype="float64").fit(X)
+    perfect.model_.set_weights([np.eye(64), np.zeros(64)] * 2)
+    assert perfect.score(X[:1]) == perfect.score(X) == 1
 
 
 # ---- noise ---------------------------------------------------------------------------------------

@@ -65,23 +65,37 @@ def test_multinomial_likelihood_as_statsmodels() -> None:
     np.testing.assert_allclose((rows[1:] - rows[0]).T, result.params, rtol=1e-5, atol=1e-7)
 
 
+def slopes(model: Any, X: Floats, y: Any, C: float, l1_ratio: float) -> Floats:
+    """Return the smooth part's derivatives by the coefficients: (rows, n_features)."""
+    W = model.coef_
+    p = model.predict_proba(X)
+    error = p - (np.asarray(y)[:, np.newaxis] == model.classes_)
+    if len(W) == 1:
+        error = error[:, 1:]
+    return np.asarray(C * error.T @ X + (1 - l1_ratio) * W)
+
+
 @pytest.mark.parametrize("solver", ["newton", "lbfgs"])
 @pytest.mark.parametrize("fit_intercept", [True, False])
 @pytest.mark.parametrize("l1_ratio", [0.0, 0.5, 1.0])
 @pytest.mark.parametrize(("name", "data"), [("binary", CANCER), ("multinomial", IRIS)])
-def test_penalties_as_scikit_learn(
-    name: str, data: Any, l1_ratio: float, fit_intercept: bool, solver: str
-) -> None:
+def test_penalties(name: str, data: Any, l1_ratio: float, fit_intercept: bool, solver: str) -> None:
     X, y = StandardScaler().fit_transform(data[0]), data[1]
-    params = {"C": 0.5, "l1_ratio": l1_ratio, "fit_intercept": fit_intercept}
+    params = {"C": 0.1, "l1_ratio": l1_ratio, "fit_intercept": fit_intercept}
     ours = LogisticRegression(solver=solver, **params).fit(X, y)
-    how = {"solver": "saga", "tol": 1e-9, "random_state": 0} if l1_ratio else {"tol": 1e-10}
-    theirs = Yardstick(max_iter=20000, **params, **how).fit(X, y)
-    a, b = (objective(model, X, y, 0.5, l1_ratio) for model in (ours, theirs))
-    assert a == pytest.approx(b, rel=1e-8)
-    assert a <= b * (1 + 1e-10)
-    np.testing.assert_array_equal(ours.predict(X), theirs.predict(X))
-    np.testing.assert_array_equal(ours.coef_ == 0, np.abs(theirs.coef_) < 1e-6)
+    # The conditions of an optimum: where a coefficient is not 0 its slope is -l1_ratio times its
+    # sign, and elsewhere no larger than l1_ratio.
+    slope, W = slopes(ours, X, y, 0.1, l1_ratio), ours.coef_
+    limit = 1e-5 if solver == "newton" else 1e-3
+    np.testing.assert_allclose(slope[W != 0], -l1_ratio * np.sign(W[W != 0]), atol=limit)
+    assert (np.abs(slope[W == 0]) <= l1_ratio + limit).all()
+    assert l1_ratio == 0 or (W == 0).any()
+    # And scikit-learn's.
+    how = {"solver": "saga", "tol": 1e-6, "random_state": 0} if l1_ratio else {"tol": 1e-10}
+    theirs = Yardstick(max_iter=5000, **params, **how).fit(X, y)
+    a, b = (objective(model, X, y, 0.1, l1_ratio) for model in (ours, theirs))
+    assert a <= b * (1 + 1e-8)
+    assert a == pytest.approx(b, rel=1e-4 if l1_ratio else 1e-8)
     if not fit_intercept:
         assert not ours.intercept_.any()
         assert len(ours.model_.get_weights()) == 1
@@ -137,15 +151,15 @@ def test_unscaled_features_take_no_more_than_a_few_steps() -> None:
 
 
 def test_warm_start_goes_on() -> None:
-    X, y = DIGITS
+    X, y = IRIS
     with pytest.warns(ConvergenceWarning):
-        model = LogisticRegression(C=0.01, max_iter=3, warm_start=True).fit(X, y)
+        model = LogisticRegression(C=0.01, max_iter=2, warm_start=True).fit(X, y)
     reached = model.history_["loss"][-1]
     model.set_params(max_iter=100).fit(X, y)
     assert model.history_["loss"][0] < reached
     assert model.n_iter_ < LogisticRegression(C=0.01).fit(X, y).n_iter_
     with pytest.raises(ValueError, match="y must have the fitted classes"):
-        model.fit(X[y < 5], y[y < 5])
+        model.fit(X[y < 2], y[y < 2])
 
 
 @pytest.mark.parametrize(

@@ -7,10 +7,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 from sklearn.base import ClassNamePrefixFeaturesOutMixin, TransformerMixin
-from sklearn.metrics import r2_score
 from sklearn.utils.validation import check_is_fitted
 
-from pyae._arrays import Floats, as_samples
+from pyae._arrays import Floats, as_samples, as_weights
 from pyae.estimators._base import NetworkEstimator, Samples, as_activations, as_sizes
 from pyae.layers import Dense
 from pyae.model import Sequential, _positive_int
@@ -413,7 +412,7 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, NetworkEsti
         Parameters
         ----------
         X : array_like or frame of shape (n_samples, n_features_in_)
-            At least two samples.
+            Samples.
         y : ignored
             There for scikit-learn's sake.
         sample_weight : array_like of shape (n_samples,), optional
@@ -422,7 +421,8 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, NetworkEsti
         Returns
         -------
         float
-            0 for what repeats the mean, 1 for a perfect reconstruction.
+            0 for what repeats the mean, 1 for a perfect reconstruction; of equal samples, which
+            have no variance, 1 or 0.
 
         Raises
         ------
@@ -443,14 +443,14 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, NetworkEsti
         return self.model_.predict(inputs)
 
     def _score(self, inputs: Any, targets: Any, sample_weight: Any) -> float:
-        return float(
-            r2_score(
-                targets,
-                self._reconstruct(inputs),
-                sample_weight=sample_weight,
-                multioutput="variance_weighted",
-            )
-        )
+        weights = as_weights(sample_weight, "sample_weight", len(inputs), np.float64)
+        t = np.asarray(targets, dtype=np.float64)
+        unexplained = np.average(np.square(t - self._reconstruct(inputs)), axis=0, weights=weights)
+        mean = np.average(t, axis=0, weights=weights)
+        variance = np.average(np.square(t - mean), axis=0, weights=weights).sum()
+        if variance == 0:
+            return float(not unexplained.any())
+        return float(1 - unexplained.sum() / variance)
 
     def _decoder(self) -> Sequential:
         """Return the decoder as a network of its own, with the present weights."""

@@ -60,8 +60,17 @@ def numbers_of(labels: Labels, classes: npt.NDArray[Any], name: str = "y") -> La
 def with_class_weight(
     class_weight: Any, labels: Labels, sample_weight: npt.NDArray[Any] | None
 ) -> npt.NDArray[Any] | None:
-    """Return sample weights times those of their classes; None where all are 1."""
+    """Return sample weights times those of their classes; None where all are 1.
+
+    "balanced" gives every class the same sum of weights: ``sum(s) / (n_classes sum_c(s))``.
+    """
     if class_weight is None:
         return sample_weight
+    if isinstance(class_weight, str) and class_weight == "balanced" and labels.ndim == 1:
+        _, numbers = np.unique(labels, return_inverse=True)
+        given = np.ones(len(labels)) if sample_weight is None else sample_weight
+        sums = np.bincount(numbers.ravel(), given)
+        shares = np.divide(given.sum(), sums, out=np.zeros_like(sums), where=sums > 0)
+        return np.asarray(given * shares[numbers.ravel()] / np.count_nonzero(sums))
     weights = np.asarray(compute_sample_weight(class_weight, labels), dtype=np.float64)
     return weights if sample_weight is None else weights * sample_weight

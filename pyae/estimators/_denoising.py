@@ -265,7 +265,7 @@ class DenoisingAutoencoder(Autoencoder):
         Parameters
         ----------
         X : array_like or frame of shape (n_samples, n_features_in_)
-            At least two samples.
+            Samples.
         y : array_like or frame of shape (n_samples, n_features_in_), optional
             The clean samples; X by default, and where y holds labels, of shape (n_samples,).
         sample_weight : array_like of shape (n_samples,), optional
@@ -274,7 +274,8 @@ class DenoisingAutoencoder(Autoencoder):
         Returns
         -------
         float
-            0 for what repeats the mean, 1 for a perfect reconstruction.
+            0 for what repeats the mean, 1 for a perfect reconstruction; of equal samples, which
+            have no variance, 1 or 0.
 
         Raises
         ------

@@ -219,7 +219,7 @@ class SparseAutoencoder(Autoencoder):
         Parameters
         ----------
         X : array_like or frame of shape (n_samples, n_features_in_)
-            At least two samples.
+            Samples.
 
         Returns
         -------
