@@ -107,10 +107,11 @@ def unpack(path: Path) -> tuple[dict[str, Any], Tensors]:
         text = _document_text(path, header)
         document = _parse_document(path, text)
         table = _tensor_table(path, header, size - len(head))
-        data = file.read(size - len(head))
-    if len(data) != size - len(head):
+        file.seek(0)
+        data = file.read(size)
+    if len(data) != size or not data.startswith(head):
         raise FileFormatError(path, "was changed while it was read")
-    return document, _read_tensors(path, head + data, text, table)
+    return document, _read_tensors(path, data, text, table)
 
 
 def _digest(body: str, tensors: Iterable[tuple[str, str, Any, Any]]) -> str:

@@ -68,7 +68,7 @@ def export_onnx(model: Any, path: str | os.PathLike[str]) -> None:
     ...     export_onnx(model, os.path.join(folder, "model.onnx"))
     ...     graph = onnx.load(os.path.join(folder, "model.onnx")).graph
     >>> [node.op_type for node in graph.node]
-    ['Gemm', 'Relu', 'Gemm']
+    ['Gemm', 'Relu', 'Gemm', 'Identity']
     """
     where = as_path(path)
     try:

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 import numpy as np
 
+from pyae import __version__
 from pyae._arrays import require_finite
 from pyae._container import FileFormatError, pack, unpack
 from pyae._plain import Tensors, decode, encode
@@ -97,7 +98,7 @@ def load(path: str | os.PathLike[str]) -> Any:
             raise ValueError(f"{kind!r} is no kind of model")
         _require_used(tensors)
     except _BAD as error:
-        _refuse(where, error)
+        _refuse(where, document, error)
     return model
 
 
@@ -124,7 +125,7 @@ def load_network(path: Path) -> tuple[Sequential, dict[str, Any] | None]:
             raise ValueError("its training is not that of a checkpoint")
         _require_used(tensors)
     except _BAD as error:
-        _refuse(path, error)
+        _refuse(path, document, error)
     return model, training
 
 
@@ -315,8 +316,10 @@ def _require_used(tensors: Tensors) -> None:
         raise ValueError(f"nothing uses array {min(tensors)!r}")
 
 
-def _refuse(path: Path, error: Exception) -> NoReturn:
+def _refuse(path: Path, document: dict[str, Any], error: Exception) -> NoReturn:
     what = f"{error.args[0]!r} is missing" if isinstance(error, KeyError) else str(error)
     if isinstance(error, RecursionError):
         what = "it is nested too deeply"
+    if document.get("version") != __version__:
+        what += f" (it was written by pyae {document.get('version')}, this is {__version__})"
     raise FileFormatError(path, f"does not describe a model that can be: {what}") from error

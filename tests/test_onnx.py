@@ -209,7 +209,9 @@ def test_classifiers(which: str, kind: str, dtype: str, digits: Any, tmp_path: P
 
     X, y = digits[0].astype(dtype), labels(digits, kind)
     options: dict[str, Any] = {"dtype": dtype}
-    if which == "MLPClassifier":
+    if which == "LogisticRegression":
+        options.update(solver="lbfgs", tol=1e-6)
+    else:
         options.update(hidden_layer_sizes=(16,), max_epochs=3, random_state=0)
     model = getattr(estimators, which)(**options).fit(X, y)
     outputs = exported(model, tmp_path, X)
