@@ -25,6 +25,7 @@ if TYPE_CHECKING:
         activations,
         callbacks,
         datasets,
+        estimators,
         initializers,
         layers,
         losses,
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
         schedules,
     )
     from pyae._backend import set_num_threads, show_config
+    from pyae.estimators import Autoencoder
     from pyae.layers import Dense
     from pyae.model import DivergenceWarning, History, Sequential
 
@@ -45,6 +47,7 @@ _MODULES = (
     "activations",
     "callbacks",
     "datasets",
+    "estimators",
     "initializers",
     "layers",
     "losses",
@@ -56,6 +59,7 @@ _MODULES = (
     "schedules",
 )
 _NAMES = {
+    "Autoencoder": "estimators",
     "Dense": "layers",
     "DivergenceWarning": "model",
     "History": "model",
@@ -65,6 +69,7 @@ _NAMES = {
 }
 
 __all__ = [
+    "Autoencoder",
     "Dense",
     "DivergenceWarning",
     "History",
@@ -73,6 +78,7 @@ __all__ = [
     "activations",
     "callbacks",
     "datasets",
+    "estimators",
     "initializers",
     "layers",
     "losses",

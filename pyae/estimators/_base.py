@@ -1,0 +1,361 @@
+"""What all estimators share: from parameters to a network, its training, what is kept of it."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from sklearn.base import BaseEstimator
+from sklearn.model_selection import train_test_split
+from sklearn.utils import check_random_state
+from sklearn.utils.validation import check_is_fitted, validate_data
+
+from pyae._arrays import Floats, as_weights
+from pyae.activations import Activation
+from pyae.activations import resolve as resolve_activation
+from pyae.callbacks import EarlyStopping, resolve_callbacks
+from pyae.estimators._corruption import corrupted
+from pyae.layers import Dense
+from pyae.model import Sequential, _positive_int, _seed_of
+from pyae.noise import Noise
+from pyae.optimizers import Optimizer, resolve_optimizer
+from pyae.schedules import Cosine, Schedule
+
+_AUTO_RATE = 0.003  # measured: better than the usual 0.001, since it decays over the fit
+_AUTO_NAMES = ("adam", "adamw", "nadam")
+
+_FEW = 32  # samples: so many are one batch by default, where their order cannot matter
+
+
+@dataclasses.dataclass(frozen=True)
+class Samples:
+    """Checked arrays that go into a fit; y is None where it is X, weights where all are 1."""
+
+    X: npt.NDArray[Any]  # (n_samples, n_features)
+    y: npt.NDArray[Any] | None = None  # (n_samples,) or (n_samples, n_outputs)
+    weights: Floats | None = None  # (n_samples,), float64
+
+    def __len__(self) -> int:
+        return len(self.X)
+
+    def take(self, rows: npt.NDArray[Any]) -> Samples:
+        """Return some of the samples."""
+        y = None if self.y is None else self.y[rows]
+        return Samples(self.X[rows], y, None if self.weights is None else self.weights[rows])
+
+    def weighted(self) -> Samples:
+        """Return them without those of weight 0, the other weights scaled to a mean of 1.
+
+        So an integer weight means as much as repeating the sample, whatever the weights' scale. Of
+        few samples, equal ones are merged: the same bits then, not only the same sums.
+        """
+        used = self
+        if self.weights is not None and not self.weights.all():
+            used = self.take(np.flatnonzero(self.weights))
+        if len(used) <= _FEW:
+            used = used._merged()
+        if used.weights is None:
+            return used
+        return dataclasses.replace(used, weights=used.weights / used.weights.mean())
+
+    def _merged(self) -> Samples:
+        """Return the different samples, in order, with sums of weights, where that changes them."""
+        parts = [self.X] if self.y is None else [self.X, self.y.reshape(len(self), -1)]
+        rows = np.column_stack([part.astype(np.float64) for part in parts])
+        _, first, group = np.unique(rows, axis=0, return_index=True, return_inverse=True)
+        if self.weights is None and len(first) == len(self):
+            return self
+        weights = np.bincount(group.ravel(), self.weights).astype(np.float64)
+        return dataclasses.replace(self.take(first), weights=weights)
+
+    def as_validation(self) -> tuple[Any, Any, Any]:
+        """Return them as `Sequential.fit` takes them."""
+        return self.X, self.y, self.weights
+
+
+class NetworkEstimator(BaseEstimator):
+    """Base of all estimators: a `pyae.Sequential`, made and trained from the parameters.
+
+    Subclasses have the parameters ``optimizer learning_rate batch_size max_epochs early_stopping
+    validation_fraction n_iter_no_change dtype precision n_threads warm_start random_state verbose
+    callbacks``, and call `_train` with the layers they want.
+
+    What a fit learned is in attributes that end with an underscore: the network in ``model_``, and
+    arrays and plain data in all others, which `_get_state` and `_set_state` carry.
+    """
+
+    model_: Sequential
+    history_: dict[str, list[float]]
+    n_iter_: int
+
+    # ---- input -----------------------------------------------------------------------------------
+
+    def _samples(self, X: Any, sample_weight: Any = None, *, reset: bool) -> Samples:
+        """Return checked inputs, in place where the core can read them."""
+        X = validate_data(self, X, reset=reset, dtype="numeric")
+        return Samples(X, None, as_weights(sample_weight, "sample_weight", len(X), np.float64))
+
+    def _inputs(self, X: Any) -> npt.NDArray[Any]:
+        """Return checked inputs of a fitted estimator."""
+        check_is_fitted(self)
+        return np.asarray(validate_data(self, X, reset=False, dtype="numeric"))
+
+    def _validation_inputs(self, X: Any) -> npt.NDArray[Any]:
+        """Return checked inputs to validate on, after those of the fit."""
+        return np.asarray(validate_data(self, X, reset=False, dtype="numeric"))
+
+    def _goes_on(self) -> bool:
+        """Whether fit goes on from what is fitted."""
+        return bool(self.warm_start) and self._is_fitted()
+
+    def _is_fitted(self) -> bool:
+        return hasattr(self, "model_")
+
+    # ---- training --------------------------------------------------------------------------------
+
+    def _train(
+        self,
+        layers: Sequence[Dense],
+        samples: Samples,
+        *,
+        loss: Any,
+        validation: Samples | None = None,
+        noise: Noise | None = None,
+        callbacks: Sequence[Any] = (),
+        stratify: npt.NDArray[Any] | None = None,
+        incremental: bool = False,
+        learned: Mapping[str, Any] | None = None,
+    ) -> None:
+        """Train a network of these layers, and keep it, its history and what else is `learned`.
+
+        An exception before training began leaves the estimator as it was. One that ends training
+        (Ctrl-C, an error in a callback) leaves it fitted, with the weights of the last update.
+        """
+        epochs = 1 if incremental else _positive_int(self.max_epochs, "max_epochs")
+        resume = self._goes_on() or (incremental and self._is_fitted())
+        followers = [*resolve_callbacks(self.callbacks), *callbacks]
+        samples = samples.weighted()
+        if self.early_stopping and not incremental:
+            if validation is None:
+                samples, validation = self._split(samples, stratify)
+            patience = _positive_int(self.n_iter_no_change, "n_iter_no_change")
+            followers.append(EarlyStopping(patience=patience))
+        if validation is not None and noise is not None:
+            validation = self._corrupted(validation, noise)
+
+        batch_size = self._batch_size(len(samples))
+        n_updates = None if incremental else epochs * -(-len(samples) // batch_size)
+        model = self._network(layers, loss, n_updates, resume, samples.X.shape[1])
+        before = model.history
+        try:
+            model.fit(
+                samples.X,
+                samples.y,
+                epochs=epochs,
+                batch_size=batch_size,
+                validation_data=None if validation is None else validation.as_validation(),
+                sample_weight=samples.weights,
+                noise=noise,
+                callbacks=followers,
+                verbose=int(self.verbose),
+            )
+        finally:
+            if model.history is not before:
+                self._keep(model, resume)
+                for name, value in (learned or {}).items():
+                    setattr(self, name, value)
+
+    def _network(
+        self,
+        layers: Sequence[Dense],
+        loss: Any,
+        n_updates: int | None,
+        resume: bool,
+        n_features: int,
+    ) -> Sequential:
+        """Return the network to train: a fresh one, or the fitted one to go on with.
+
+        The fitted network goes on with its optimizer's state unless the loss, the optimizer or a
+        layer's settings changed, or its learning rate ran down: then a new one takes its weights.
+        """
+        model = Sequential(
+            layers,
+            loss=loss,
+            optimizer=self._optimizer(n_updates),
+            dtype=self.dtype,
+            precision=self.precision,
+            n_threads=self.n_threads,
+            random_state=self._seed(),
+        )
+        if not resume:
+            return model
+        fitted = self.model_
+        ran_down = n_updates is not None and model.optimizer != self._optimizer(None)
+        if fitted.spec == model.spec and fitted.dtype == model.dtype and not ran_down:
+            fitted.n_threads = model.n_threads
+            return fitted
+        model.build(n_features)
+        try:
+            model.set_weights(fitted.get_weights())
+        except ValueError as error:
+            raise ValueError(
+                "to go on training (warm_start, partial_fit), the layers must have the sizes "
+                f"that were fitted: {error}"
+            ) from None
+        return model
+
+    def _keep(self, model: Sequential, resume: bool) -> None:
+        """Keep the trained network and its history, after the earlier one where it went on."""
+        new = model.history.history
+        old = self.history_ if resume else {key: [] for key in new}
+        n_old, n_new = len(old["loss"]), len(new["loss"])
+        nan = float("nan")
+        self.history_ = {
+            key: old.get(key, [nan] * n_old) + new.get(key, [nan] * n_new) for key in {**old, **new}
+        }
+        self.n_iter_ = n_old + n_new
+        self.model_ = model
+
+    def _split(
+        self, samples: Samples, stratify: npt.NDArray[Any] | None
+    ) -> tuple[Samples, Samples]:
+        """Hold samples out to validate on."""
+        fraction = self.validation_fraction
+        if isinstance(fraction, bool) or not hasattr(fraction, "__float__"):
+            raise TypeError(f"validation_fraction must be a number, got {fraction!r}")
+        if not 0 < fraction < 1:
+            raise ValueError(f"validation_fraction must be between 0 and 1, got {fraction!r}")
+        if len(samples) < 2:
+            raise ValueError(
+                f"early_stopping=True needs samples to validate on, but n_samples={len(samples)}"
+            )
+        train, held_out = train_test_split(
+            np.arange(len(samples)),
+            test_size=fraction,
+            random_state=self._seed() % 2**32,
+            stratify=stratify,
+        )
+        return samples.take(train), samples.take(held_out)
+
+    def _corrupted(self, samples: Samples, noise: Noise) -> Samples:
+        """Return samples with corrupted inputs and clean targets: what training minimises."""
+        clean = samples.X if samples.y is None else samples.y
+        X = corrupted(samples.X, noise, self._seed(), self.dtype)
+        return Samples(X, clean, samples.weights)
+
+    # ---- parameters ------------------------------------------------------------------------------
+
+    def _batch_size(self, n_samples: int) -> int:
+        if self.batch_size is None:
+            return n_samples
+        return min(_positive_int(self.batch_size, "batch_size"), n_samples)
+
+    def _optimizer(self, n_updates: int | None) -> Optimizer:
+        """Return the optimizer with the learning rate that was asked for.
+
+        `n_updates` is how many a fit plans; None where more may always follow.
+        """
+        optimizer = resolve_optimizer(self.optimizer)
+        rate = self.learning_rate
+        if rate is None:
+            return optimizer
+        if isinstance(rate, str):
+            if rate not in ("auto", "cosine"):
+                raise ValueError(
+                    "learning_rate must be 'auto', 'cosine', a number, a schedule or None (the "
+                    f"optimizer's own), got {rate!r}"
+                )
+            initial = optimizer.learning_rate
+            if rate == "auto":
+                if self.optimizer not in _AUTO_NAMES:
+                    return optimizer
+                initial = _AUTO_RATE
+            elif isinstance(initial, Schedule):
+                raise ValueError(
+                    "learning_rate='cosine' starts from the optimizer's own rate, which must be a "
+                    f"number then, got {initial!r}"
+                )
+            rate = initial if n_updates is None else Cosine(initial, n_updates)
+        return dataclasses.replace(optimizer, learning_rate=rate)
+
+    def _seed(self) -> int:
+        """Return a 64-bit seed: the same for a random state that is an integer."""
+        state = self.random_state
+        return _seed_of(check_random_state(None) if state is None else state)
+
+    # ---- state -----------------------------------------------------------------------------------
+
+    def _get_state(self) -> dict[str, Any]:
+        """Return what a fit learned beside the network, by attribute: arrays and JSON-able data.
+
+        The network is ``model_``. Arrays of strings that are objects come as lists.
+
+        Raises
+        ------
+        sklearn.exceptions.NotFittedError
+            The estimator is not fitted.
+        """
+        check_is_fitted(self)
+        state = {
+            name: value
+            for name, value in vars(self).items()
+            if name.endswith("_") and not name.startswith("_") and name != "model_"
+        }
+        return {
+            name: value.tolist() if _is_objects(value) else value for name, value in state.items()
+        }
+
+    def _set_state(self, state: Mapping[str, Any], model: Sequential) -> None:
+        """Make this the fitted estimator that `_get_state` and its network came from."""
+        for name, value in state.items():
+            if name in ("feature_names_in_", "classes_") and isinstance(value, list):
+                value = np.asarray(value, dtype=object)
+            setattr(self, name, value)
+        self.model_ = model
+
+    def __sklearn_is_fitted__(self) -> bool:
+        return self._is_fitted()
+
+
+def as_sizes(value: Any, name: str) -> tuple[int, ...]:
+    """Return layer sizes given as one integer or a sequence of them.
+
+    Raises
+    ------
+    TypeError
+        They are no integers.
+    ValueError
+        One is not positive.
+    """
+    if isinstance(value, str | bytes | Mapping):
+        raise TypeError(f"{name} must be a sequence of integers, got {value!r}")
+    if not isinstance(value, Iterable):
+        value = (value,)
+    return tuple(_positive_int(size, f"{name}[{i}]") for i, size in enumerate(value))
+
+
+def as_activations(value: Any, n_layers: int, name: str) -> list[Activation]:
+    """Return one activation a layer, given as one for all or as a sequence of one each.
+
+    Raises
+    ------
+    TypeError
+        A value is no activation.
+    ValueError
+        A name is unknown, or their number is wrong.
+    """
+    if isinstance(value, list | tuple):
+        if len(value) != n_layers:
+            raise ValueError(
+                f"{name} must be one activation or one for each of the {n_layers} hidden layers, "
+                f"got {len(value)}"
+            )
+        return [resolve_activation(item, f"{name}[{i}]") for i, item in enumerate(value)]
+    return [resolve_activation(value, name)] * n_layers
+
+
+def _is_objects(value: Any) -> bool:
+    return isinstance(value, np.ndarray) and value.dtype == object
