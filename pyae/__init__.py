@@ -37,7 +37,7 @@ if TYPE_CHECKING:
         schedules,
     )
     from pyae._backend import set_num_threads, show_config
-    from pyae.estimators import Autoencoder
+    from pyae.estimators import Autoencoder, DenoisingAutoencoder
     from pyae.layers import Dense
     from pyae.model import DivergenceWarning, History, Sequential
 
@@ -60,6 +60,7 @@ _MODULES = (
 )
 _NAMES = {
     "Autoencoder": "estimators",
+    "DenoisingAutoencoder": "estimators",
     "Dense": "layers",
     "DivergenceWarning": "model",
     "History": "model",
@@ -70,6 +71,7 @@ _NAMES = {
 
 __all__ = [
     "Autoencoder",
+    "DenoisingAutoencoder",
     "Dense",
     "DivergenceWarning",
     "History",

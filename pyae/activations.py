@@ -22,6 +22,7 @@ name              f(x)                                 source
 ``mish``          x tanh(softplus(x))                  Misra 2020
 ``log_softmax``   x - log sum e^x
 ``hard_sigmoid``  clip(x/6 + 1/2, 0, 1)                Courbariaux et al. 2015
+``top_k``         max(x, 0) of the k largest, else 0   Makhzani & Frey 2013
 ================  ===================================  ==========================================
 """
 
@@ -54,6 +55,7 @@ __all__ = [
     "softplus",
     "softsign",
     "tanh",
+    "top_k",
     "vjp",
 ]
 
@@ -159,7 +161,7 @@ def _apply(name: str, x: Any, **params: float | bool) -> Floats:
 def vjp(name: str, x: Any, dy: Any, **params: float | bool) -> Floats:
     """Return the vector-Jacobian product: the derivative by x of sum(dy * f(x)).
 
-    For all but softmax and log_softmax that is ``dy * f'(x)``. It is computed from x, so that it is
+    For all but softmax, log_softmax and top_k that is ``dy * f'(x)``. It is computed from x, so that it is
     accurate also where f saturates.
 
     Parameters
@@ -600,3 +602,40 @@ def hard_sigmoid(x: Any) -> Floats:
     array([0. , 0.5, 1. ])
     """
     return _apply("hard_sigmoid", x)
+
+
+def top_k(x: Any, k: int = 32) -> Floats:
+    """Return ``max(x, 0)`` where x is among the k largest of its row, and 0 elsewhere.
+
+    At most k units are active for each sample: a hard sparse code [1]_, [2]_. Of equal values the
+    first count as the largest. Rows of at most k values are those of `relu`. The derivative is 1
+    where the result is positive and 0 elsewhere.
+
+    Parameters
+    ----------
+    x : array_like
+        Values of shape (..., n_units).
+    k : int, default 32
+        How many units may be active; at least 1.
+
+    Returns
+    -------
+    ndarray
+        The result, of x's shape: float32 for float32, otherwise float64.
+
+    Raises
+    ------
+    ValueError
+        x has no last axis, or ``k`` is not an integer of at least 1.
+
+    References
+    ----------
+    .. [1] Makhzani & Frey, "k-Sparse autoencoders", arXiv 1312.5663, 2013.
+    .. [2] Gao et al., "Scaling and evaluating sparse autoencoders", arXiv 2406.04093, 2024.
+
+    Examples
+    --------
+    >>> top_k([[3.0, -1.0, 4.0, 1.0]], k=2)
+    array([[3., 0., 4., 0.]])
+    """
+    return _apply("top_k", x, k=k)

@@ -43,7 +43,13 @@ ELEMENTWISE: list[Case] = [
     ("mish", {}),
     ("hard_sigmoid", {}),
 ]
-ROWWISE: list[Case] = [("softmax", {}), ("log_softmax", {})]
+ROWWISE: list[Case] = [
+    ("softmax", {}),
+    ("log_softmax", {}),
+    ("top_k", {}),
+    ("top_k", {"k": 1}),
+    ("top_k", {"k": 3}),
+]
 CASES = ELEMENTWISE + ROWWISE
 DTYPES = [np.float32, np.float64]
 
@@ -201,6 +207,44 @@ def test_rowwise_vjp_is_the_reference(name: str, dtype: Any) -> None:
             scale=scale,
             terms=1 + _below_the_top(wide) + np.sqrt(n),
         )
+
+
+def _codes(dtype: Any, n: int) -> Array:
+    """Return rows of n values: random, mostly negative, all negative, infinite, with many ties."""
+    rng = np.random.default_rng(n)
+    x = rng.normal(size=(9, n))
+    x[2] -= 1.5
+    x[3] = -np.abs(x[3])
+    x[4, rng.integers(0, n, 2)] = INF
+    x[5, rng.integers(0, n, 2)] = -INF
+    x[6] = rng.integers(-2, 3, n)
+    x[7] = 1.0
+    x[8] *= 1e-310 if dtype == np.float64 else 1e-42
+    return x.astype(dtype)
+
+
+@both_dtypes
+@pytest.mark.parametrize("k", [1, 2, 5, 32, 100])
+def test_top_k_is_the_reference(k: int, dtype: Any) -> None:
+    for n in [*WIDTHS, 700, 2048, 5003]:
+        x = _codes(dtype, n)
+        y = activations.top_k(x, k)
+        expected = reference(("top_k", {"k": k}), x)
+        assert np.array_equal(y, expected)
+        assert ((y > 0).sum(axis=-1) == np.minimum((x > 0).sum(axis=-1), k)).all()
+        dy = np.random.default_rng(n).normal(size=x.shape).astype(dtype)
+        assert np.array_equal(activations.vjp("top_k", x, dy, k=k), dy * (expected > 0))
+
+
+@given(hnp.arrays(np.float64, st.integers(1, 60), elements=st.floats(-5, 5)), st.integers(1, 70))
+def test_top_k_keeps_the_largest(x: Array, k: int) -> None:
+    y = activations.top_k(x, k)
+    kept = y > 0
+    assert np.array_equal(y[kept], x[kept])
+    assert not y[~kept].any()
+    assert kept.sum() == min(k, (x > 0).sum())
+    if kept.any() and not kept.all():
+        assert x[kept].min() >= x[~kept].max()
 
 
 @both_dtypes
@@ -403,6 +447,8 @@ def test_vjp_is_the_finite_difference(case: Case, x: Array, seed: int) -> None:
     kinks = np.array([-3.0, 0.0, 3.0, 6.0])
     near = np.abs(x[:, np.newaxis] - kinks).min(axis=1) < 1e-3
     x = np.where(near, x + 0.01, x)
+    if name == "top_k":  # no two values near one another
+        x = np.argsort(np.argsort(x)) - x.size / 2 + 0.25
     dy = np.random.default_rng(seed).uniform(-1, 1, x.size)
     dx = activations.vjp(name, x, dy, **params)
     h = 1e-5
@@ -473,6 +519,13 @@ INVALID: list[tuple[Callable[[], Any], type[Exception], str]] = [
     (lambda: activations.leaky_relu([1.0], negative_slope=-0.1), ValueError, "negative_slope"),
     (lambda: activations.leaky_relu([1.0], negative_slope=INF), ValueError, "negative_slope"),
     (lambda: activations.gelu([1.0], approximate="tanh"), TypeError, "approximate"),
+    (lambda: activations.top_k([1.0], k=0), ValueError, "k must be in"),
+    (lambda: activations.top_k([1.0], k=-3), ValueError, "k must be in"),
+    (lambda: activations.top_k([1.0], k=2.5), ValueError, "k must be an integer"),
+    (lambda: activations.top_k([1.0], k=1e300), ValueError, "k must be in"),
+    (lambda: activations.top_k([1.0], k=NAN), ValueError, "k must be in"),
+    (lambda: activations.top_k([1.0], k="2"), TypeError, "'k'"),
+    (lambda: activations.top_k(1.0), ValueError, "x must have a last axis"),
     (lambda: activations.vjp("relu", [1.0, 2.0], [1.0]), ValueError, "dy"),
     (lambda: activations.vjp("relu", [[1.0, 2.0]], [1.0, 2.0]), ValueError, "dy"),
     (lambda: activations.relu(["a"]), TypeError, "x"),

@@ -31,11 +31,11 @@ OUTPUT_BIAS = {
     "linear": 0.4, "relu": 0.4, "sigmoid": -0.4, "softmax": 0.0, "softplus": -0.7,
     "softsign": 0.67, "tanh": 0.42, "selu": 0.38, "elu": 0.4, "exponential": -0.9,
     "leaky_relu": 0.4, "relu6": 0.4, "gelu": 0.6, "silu": 0.65, "mish": 0.55, "hard_sigmoid": -0.6,
-    "log_softmax": 0.0,
+    "log_softmax": 0.0, "top_k": 0.4,
 }  # fmt: skip
 KINKS = {
     "relu": [0.0], "leaky_relu": [0.0], "relu6": [0.0, 6.0], "hard_sigmoid": [-3.0, 3.0],
-    "elu": [0.0], "selu": [0.0],
+    "elu": [0.0], "selu": [0.0], "top_k": [0.0],
 }  # fmt: skip
 
 LOSSES = [
@@ -116,6 +116,9 @@ def distance_to_kinks(model: pyae.Sequential, X: np.ndarray, t: np.ndarray) -> f
         z = x @ kernel + bias
         x = model.forward(X, upto=depth)
         distances += [abs(z - kink) for kink in KINKS.get(layer.activation.name, [])]
+        if layer.activation.name == "top_k":  # the k-th largest and the next change places
+            k = int(layer.activation.params.get("k", 32))
+            distances.append(np.diff(np.sort(-z))[:, k - 1 : k])
         for penalty, values in [
             (layer.kernel_regularizer, kernel),
             (layer.bias_regularizer, np.asarray(bias)),
@@ -261,6 +264,8 @@ PARAMETERS = [
     Activation("leaky_relu", negative_slope=0.9),
     Activation("gelu", approximate=True),
     Activation("gelu", approximate=False),
+    Activation("top_k", k=1),
+    Activation("top_k", k=2),
 ]
 
 

@@ -11,6 +11,8 @@
 // Formulas and names are those of Keras 3.
 #pragma once
 
+#include <functional>
+
 #include "linalg/math.hpp"
 #include "nn/options.hpp"
 
@@ -427,10 +429,98 @@ struct LogSoftmax : NoFields {  // x - log sum e^x along the row
   }
 };
 
+namespace detail {
+
+template <class T>
+inline bool any_nan(const T* x, Index n) {
+  IntVec<Vec<T>> found{};
+  for_lanes<T>(n, [&](Index i, Index count) {
+    const Vec<T> v = load_up_to(x + i, count);
+    found |= v != v;
+  });
+  return any(found);
+}
+
+// The k-th largest of the numbers x (n) if it is positive, otherwise the smallest positive number.
+// k < n. The row is cut into about 4k groups; the k-th largest of the groups' maxima is a lower
+// bound, which few of the row's values reach, and only among those is selected.
+template <class T>
+inline T kth_largest_positive(const T* x, Index n, Index k) {
+  using V = Vec<T>;
+  constexpr Index lanes = kLanes<T>;
+  static thread_local std::vector<T> scratch;
+  if (scratch.size() < static_cast<std::size_t>(n)) scratch.resize(static_cast<std::size_t>(n));
+  T* const found = scratch.data();
+  const auto select_kth = [&](Index count) {
+    std::nth_element(found, found + k - 1, found + count, std::greater<T>());
+    return found[k - 1];
+  };
+  T bound = std::numeric_limits<T>::denorm_min();
+  const Index vectors = n / (4 * std::max(k, lanes));  // that a group has; each lane is a group
+  if (vectors > 1) {
+    Index groups = 0;
+    for (Index i = 0; i + vectors * lanes <= n; i += vectors * lanes, groups += lanes) {
+      V most = load(x + i);
+      for (Index v = 1; v < vectors; ++v) {
+        const V next = load(x + i + v * lanes);
+        most = select(next > most, next, most);
+      }
+      store(found + groups, most);
+    }
+    bound = std::max(bound, select_kth(groups));
+  }
+  Index count = 0;
+  for_lanes<T>(n, [&](Index i, Index part) {
+    const V v = load_up_to(x + i, part);
+    if (!any(v >= splat<V>(static_cast<double>(bound)))) return;
+    for (Index lane = 0; lane < part; ++lane) {
+      if (v[lane] >= bound) found[count++] = v[lane];
+    }
+  });
+  return count < k ? bound : select_kth(count);
+}
+
+}  // namespace detail
+
+struct TopK {  // max(x, 0) of the row's k largest, else 0; Makhzani & Frey 2013, Gao et al. 2024
+  static constexpr const char* name = "top_k";
+  Index k = 32;
+  template <class Visit>
+  void fields(Visit&& visit) {
+    visit("k", k, kAtLeastOne);
+  }
+  template <class T>
+  void forward_row(const T* x, T* y, Index n) const {
+    if (detail::any_nan(x, n)) {
+      std::fill_n(y, n, std::numeric_limits<T>::quiet_NaN());
+      return;
+    }
+    if (k >= n) {
+      map_row(x, y, n, [](Vec<T> v) { return at_least(v, Vec<T>{}); });
+      return;
+    }
+    const T least = detail::kth_largest_positive(x, n, k);
+    Index surplus = -k;
+    for (Index i = 0; i < n; ++i) surplus += x[i] >= least;
+    map_row(x, y, n, [&](Vec<T> v) {
+      return select(v >= splat<Vec<T>>(static_cast<double>(least)), v, Vec<T>{});
+    });
+    for (Index i = n; surplus > 0;) {  // of equal values the first are taken
+      if (y[--i] != least) continue;
+      y[i] = T(0);
+      --surplus;
+    }
+  }
+  template <class T>
+  void vjp_row(const T* y, const T* dy, T* dx, Index n) const {
+    map_row(y, dy, dx, n, [](Vec<T> yv, Vec<T> d) { return select(yv > Vec<T>{}, d, Vec<T>{}); });
+  }
+};
+
 // The table: to add an activation, write its struct above and its name here.
 using Activation =
     std::variant<Linear, Relu, Sigmoid, Softmax, Softplus, Softsign, Tanh, Selu, Elu, Exponential,
-                 LeakyRelu, Relu6, Gelu, Silu, Mish, LogSoftmax, HardSigmoid>;
+                 LeakyRelu, Relu6, Gelu, Silu, Mish, LogSoftmax, HardSigmoid, TopK>;
 
 namespace detail {
 template <class A, class = void>

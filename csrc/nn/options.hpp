@@ -46,6 +46,7 @@ inline constexpr Limits kNotNegative{0, kInfinity};
 inline constexpr Limits kUnit{0, 1};
 inline constexpr Limits kUnitOpen{0, 1, true, true};
 inline constexpr Limits kBelowOne{0, 1, false, true};
+inline constexpr Limits kAtLeastOne{1, 1e9};  // for integers
 
 inline std::string format_number(double value) {
   std::ostringstream out;
@@ -69,6 +70,10 @@ void fill(Item& item, const Options& options) {
     using Field = std::decay_t<decltype(field)>;
     if (std::is_same_v<Field, bool> && found->second != 0 && found->second != 1) {
       throw std::invalid_argument(options.name + ": " + name + " must be True or False, got " +
+                                  format_number(found->second));
+    }
+    if (std::is_integral_v<Field> && found->second != std::floor(found->second)) {
+      throw std::invalid_argument(options.name + ": " + name + " must be an integer, got " +
                                   format_number(found->second));
     }
     field = static_cast<Field>(found->second);

@@ -6,7 +6,9 @@ This folder alone needs scikit-learn. The networks that it makes and trains are 
 from __future__ import annotations
 
 from pyae.estimators._autoencoder import Autoencoder
+from pyae.estimators._denoising import DenoisingAutoencoder
 
 __all__ = [
     "Autoencoder",
+    "DenoisingAutoencoder",
 ]

@@ -196,6 +196,25 @@ def _log_softmax_vjp(x: Array, dy: Array) -> Array:
     return np.asarray(dy - softmax(x) * dy.sum(axis=-1, keepdims=True))
 
 
+def top_k(x: npt.ArrayLike, k: int = 32) -> Array:
+    """Return ``max(x, 0)`` of the k largest of each row, 0 elsewhere; of equal values the first.
+
+    Examples
+    --------
+    >>> top_k([3.0, -1.0, 3.0, 3.0], k=2).tolist()
+    [3.0, 0.0, 3.0, 0.0]
+    """
+    x = as_float(x)
+    largest = np.argsort(-x, axis=-1, kind="stable")[..., :k]
+    y = np.zeros_like(x)
+    np.put_along_axis(y, largest, np.maximum(np.take_along_axis(x, largest, -1), 0), -1)
+    return np.where(np.isnan(x).any(axis=-1, keepdims=True), np.nan, y).astype(x.dtype)
+
+
+def _top_k_vjp(x: Array, dy: Array, k: int = 32) -> Array:
+    return np.where(top_k(x, k) > 0, dy, 0).astype(x.dtype)
+
+
 @dataclass(frozen=True)
 class Activation:
     """One activation: ``value(x, **params)`` and ``vjp(x, dy, **params)``.
@@ -237,6 +256,7 @@ ACTIVATIONS: dict[str, Activation] = {
         Activation("mish", mish, _mish_derivative),
         Activation("log_softmax", log_softmax, None, _log_softmax_vjp),
         Activation("hard_sigmoid", hard_sigmoid, _hard_sigmoid_derivative),
+        Activation("top_k", top_k, None, _top_k_vjp),
     )
 }
 
