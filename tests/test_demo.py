@@ -116,7 +116,7 @@ def test_refused_before_training(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     with pytest.raises(ValueError, match="seed=-1; allowed are integers >= 0"):
         demo.run(tmp_path / "a.png", seed=-1)
     monkeypatch.setitem(sys.modules, "matplotlib.backends.backend_agg", None)
-    with pytest.raises(ImportError, match=re.escape("pip install 'pyae[demo]'")):
+    with pytest.raises(ImportError, match=re.escape("pip install 'pyae[plot]'")):
         demo.run(tmp_path / "a.png")
 
 

@@ -162,7 +162,14 @@ class CodeActivityDisplay(Display):
             self.dead_bar_ = ax.bar(
                 dead_edges[:1], [n_dead], np.diff(dead_edges), align="edge", color=ALARM
             )
-            ax.bar_label(self.dead_bar_, [f"{n_dead} dead"], padding=2, color=ALARM, weight="bold")
+            ax.annotate(
+                f"{n_dead} dead",
+                (dead_edges[0], n_dead),
+                xytext=(2, 3),
+                textcoords="offset points",
+                color=ALARM,
+                weight="bold",
+            )
         ax.set_xscale(scale)
         ax.set_xlim(dead_edges[0] if n_dead else edges[0], edges[-1])
         ax.margins(y=0.12)

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -94,18 +95,17 @@ class Display:
 
 def new_figure(figsize: tuple[float, float]) -> Figure:
     """Return a figure that no global state knows of."""
-    figure = _figure_class()(figsize=figsize, dpi=_DPI, layout="constrained", facecolor="white")
-    engine = figure.get_layout_engine()
-    assert engine is not None
-    engine.set(w_pad=0.1, h_pad=0.1)  # inches
-    return figure
+    with _needing_matplotlib():
+        from matplotlib.figure import Figure
+        from matplotlib.layout_engine import ConstrainedLayoutEngine
+    layout = ConstrainedLayoutEngine(w_pad=0.1, h_pad=0.1)  # inches
+    return Figure(figsize=figsize, dpi=_DPI, layout=layout, facecolor="white")
 
 
 def check_picture(path: str | os.PathLike[str]) -> Path:
     """Refuse, before anything is computed, a picture that could not be written."""
-    _figure_class()
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-
+    with _needing_matplotlib():
+        from matplotlib.backends.backend_agg import FigureCanvasAgg
     picture = Path(path)
     suffix = picture.suffix.removeprefix(".").lower()
     known = FigureCanvasAgg.get_supported_filetypes()
@@ -127,11 +127,11 @@ def check_choice(value: object, name: str, allowed: Sequence[object]) -> None:
         raise ValueError(f"{name}={value!r}; allowed are {', '.join(map(repr, allowed))}")
 
 
-def _figure_class() -> type[Figure]:
+@contextlib.contextmanager
+def _needing_matplotlib() -> Iterator[None]:
     try:
-        from matplotlib.figure import Figure
+        yield
     except ImportError as error:
         raise ImportError(
             "pictures need matplotlib, which is not installed: pip install 'pyae[plot]'"
         ) from error
-    return Figure

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 import numpy.typing as npt
 
-from pyae.plotting.display import ALARM, COLORS, Display, check_choice
+from pyae.plotting.display import ALARM, COLORS, GRAY, Display, check_choice
 from pyae.plotting.images import as_matrix
 from pyae.plotting.models import restore
 
@@ -193,7 +193,7 @@ class ErrorDistributionDisplay(Display):
 
             ax.yaxis.set_major_formatter(PercentFormatter(1.0))
         if several or self.line_ is not None or next(iter(self.errors)):
-            ax.legend(frameon=False)
+            ax.legend(framealpha=0.9, edgecolor="none", labelcolor=GRAY)
         for side in ("top", "right"):
             ax.spines[side].set_visible(False)
         return self

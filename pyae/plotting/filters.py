@@ -157,8 +157,10 @@ class FiltersDisplay(Display):
         height, width = self.image_shape[:2]
         n = len(self.weights)
         if n_columns is None:
-            n_columns = max(1, round((1.25 * n * height / width) ** 0.5))
-        n_columns = min(n, max(1, n_columns))
+            n_columns = _columns(n, height / width)
+        elif n_columns < 1:
+            raise ValueError(f"n_columns must be at least 1, got {n_columns}")
+        n_columns = min(n, n_columns)
         n_rows = -(-n // n_columns)
         W = self.weights.astype(float)
         if scale == "each":
@@ -196,3 +198,10 @@ class FiltersDisplay(Display):
         if n < self.n_units:
             ax.set_xlabel(f"{n} of {self.n_units} units", color=GRAY, size="small")
         return self
+
+
+def _columns(n: int, height_by_width: float) -> int:
+    """Return how many columns make n images about square, with few places left empty."""
+    best = max(1, round((1.2 * n * height_by_width) ** 0.5))
+    near = range(max(1, best - best // 5), best + best // 5 + 1)
+    return min(near, key=lambda columns: (-n % columns, abs(columns - best)))

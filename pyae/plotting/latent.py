@@ -217,7 +217,7 @@ class LatentSpaceDisplay(Display):
             raise ValueError(f"legend={legend!r}; allowed are 'auto', 'texts', 'box', 'none'")
         ax = self._start(ax, (6.4, 5.0))
         n = len(self.points)
-        style = {"s": float(np.clip(6000 / n, 4, 36)), "linewidths": 0, "alpha": 0.75, **kwargs}
+        style = {"s": float(np.clip(16000 / n, 6, 36)), "linewidths": 0, "alpha": 0.75, **kwargs}
         self.scatters_: list[PathCollection] = []
         self.texts_: list[Text] = []
         if self.y is None:

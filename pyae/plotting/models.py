@@ -101,7 +101,7 @@ def _method(model: Any, name: str) -> Any:
 def filters_of(model: Any, decoder: bool) -> Array:
     """Return the weights of the first or last layer, a row for each unit next to the features."""
     if not isinstance(model, Sequential):
-        network = getattr(model, "network_", None)
+        network = getattr(model, "model_", None)
         if not isinstance(network, Sequential):
             raise TypeError(
                 f"estimator must be a fitted network of pyae, got {type(model).__name__}"
