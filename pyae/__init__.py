@@ -37,7 +37,13 @@ if TYPE_CHECKING:
         schedules,
     )
     from pyae._backend import set_num_threads, show_config
-    from pyae.estimators import Autoencoder, DenoisingAutoencoder
+    from pyae.estimators import (
+        Autoencoder,
+        DenoisingAutoencoder,
+        LogisticRegression,
+        MLPClassifier,
+        MLPRegressor,
+    )
     from pyae.layers import Dense
     from pyae.model import DivergenceWarning, History, Sequential
 
@@ -64,6 +70,9 @@ _NAMES = {
     "Dense": "layers",
     "DivergenceWarning": "model",
     "History": "model",
+    "LogisticRegression": "estimators",
+    "MLPClassifier": "estimators",
+    "MLPRegressor": "estimators",
     "Sequential": "model",
     "set_num_threads": "_backend",
     "show_config": "_backend",
@@ -75,6 +84,9 @@ __all__ = [
     "Dense",
     "DivergenceWarning",
     "History",
+    "LogisticRegression",
+    "MLPClassifier",
+    "MLPRegressor",
     "Sequential",
     "__version__",
     "activations",

@@ -7,8 +7,13 @@ from __future__ import annotations
 
 from pyae.estimators._autoencoder import Autoencoder
 from pyae.estimators._denoising import DenoisingAutoencoder
+from pyae.estimators._logistic import LogisticRegression
+from pyae.estimators._mlp import MLPClassifier, MLPRegressor
 
 __all__ = [
     "Autoencoder",
     "DenoisingAutoencoder",
+    "LogisticRegression",
+    "MLPClassifier",
+    "MLPRegressor",
 ]

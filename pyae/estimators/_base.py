@@ -49,17 +49,23 @@ class Samples:
     def weighted(self) -> Samples:
         """Return them without those of weight 0, the other weights scaled to a mean of 1.
 
-        So an integer weight means as much as repeating the sample, whatever the weights' scale. Of
-        few samples, equal ones are merged: the same bits then, not only the same sums.
+        So an integer weight means as much as repeating the sample, whatever the weights' scale.
+        """
+        used = self.used()
+        if used.weights is None:
+            return used
+        return dataclasses.replace(used, weights=used.weights / used.weights.mean())
+
+    def used(self) -> Samples:
+        """Return them without those of weight 0.
+
+        Of few samples, equal ones are merged: repeating a sample then gives the same bits as
+        doubling its weight, not only the same sums.
         """
         used = self
         if self.weights is not None and not self.weights.all():
             used = self.take(np.flatnonzero(self.weights))
-        if len(used) <= _FEW:
-            used = used._merged()
-        if used.weights is None:
-            return used
-        return dataclasses.replace(used, weights=used.weights / used.weights.mean())
+        return used._merged() if len(used) <= _FEW else used
 
     def _merged(self) -> Samples:
         """Return the different samples, in order, with sums of weights, where that changes them."""
@@ -102,6 +108,11 @@ class NetworkEstimator(BaseEstimator):
         """Return checked inputs of a fitted estimator."""
         check_is_fitted(self)
         return np.asarray(validate_data(self, X, reset=False, dtype="numeric"))
+
+    def _predict(self, X: Any) -> Floats:
+        """Return the network's outputs, of a fitted estimator."""
+        inputs = self._inputs(X)
+        return self.model_.predict(inputs)
 
     def _validation_inputs(self, X: Any) -> npt.NDArray[Any]:
         """Return checked inputs to validate on, after those of the fit."""

@@ -1,0 +1,67 @@
+"""Class labels of any type, and the numbers that a network knows them by."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from sklearn.utils.class_weight import compute_sample_weight
+from sklearn.utils.multiclass import check_classification_targets, type_of_target
+from sklearn.utils.validation import check_array, column_or_1d
+
+Labels = npt.NDArray[Any]  # (n_samples,), or (n_samples, n_classes) of 0 and 1
+
+
+def as_labels(y: Any, name: str = "y") -> Labels:
+    """Return labels as an array, (n_samples,), or (n_samples, n_classes) of 0 and 1.
+
+    Raises
+    ------
+    ValueError
+        They are no labels: real numbers, NaN, or missing.
+    """
+    if y is None:
+        raise ValueError(f"requires {name} to be passed, but the target {name} is None")
+    labels = check_array(y, ensure_2d=False, dtype=None, input_name=name, ensure_min_samples=0)
+    check_classification_targets(labels)
+    if type_of_target(labels, input_name=name) == "multilabel-indicator":
+        return np.asarray(labels)
+    if type_of_target(labels, input_name=name) == "multiclass-multioutput":
+        raise ValueError(f"{name} must have one label a sample, or be 0 and 1 for each label")
+    return np.asarray(column_or_1d(labels, warn=True))
+
+
+def classes_of(labels: Labels) -> npt.NDArray[Any]:
+    """Return the different labels in order; the column numbers of labels that are 0 and 1."""
+    return np.arange(labels.shape[1]) if labels.ndim == 2 else np.unique(labels)
+
+
+def numbers_of(labels: Labels, classes: npt.NDArray[Any], name: str = "y") -> Labels:
+    """Return each label's number among the classes; labels of 0 and 1 stay.
+
+    Raises
+    ------
+    ValueError
+        A label is none of the classes.
+    """
+    if labels.ndim == 2:
+        if labels.shape[1] != len(classes):
+            raise ValueError(f"{name} must have {len(classes)} labels, got {labels.shape[1]}")
+        return labels
+    unknown = np.setdiff1d(labels, classes)
+    if len(unknown):
+        raise ValueError(
+            f"{name} must hold the classes {classes.tolist()} alone, got {unknown.tolist()}"
+        )
+    return np.searchsorted(classes, labels)
+
+
+def with_class_weight(
+    class_weight: Any, labels: Labels, sample_weight: npt.NDArray[Any] | None
+) -> npt.NDArray[Any] | None:
+    """Return sample weights times those of their classes; None where all are 1."""
+    if class_weight is None:
+        return sample_weight
+    weights = np.asarray(compute_sample_weight(class_weight, labels), dtype=np.float64)
+    return weights if sample_weight is None else weights * sample_weight
