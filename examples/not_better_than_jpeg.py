@@ -128,6 +128,11 @@ def best(results: list[tuple[float, float]]) -> Array:
     return np.array(front)
 
 
+def _at(size: float, front: Array) -> float:
+    """Return the error at a number of bytes, between those that were measured."""
+    return float(np.exp(np.interp(np.log(size), *np.log(front.T))))
+
+
 def _error(restored: Array, truth: Array) -> float:
     clipped = np.clip(np.rint(restored), 0, 255)
     return float(np.square(clipped - truth).mean())
@@ -154,13 +159,10 @@ def main(output: str = "not_better_than_jpeg.png") -> dict[str, Any]:
         ours, theirs = list(curves.values())[1:]
         inside = (ours[:, 0] >= of_jpeg[0, 0]) & (ours[:, 0] <= of_jpeg[-1, 0])
         for size, error in ours[inside]:
-            errors = [error] + [
-                float(np.exp(np.interp(np.log(size), *np.log(front.T))))
-                for front in (of_jpeg, theirs)
-            ]
-            ratios[name]["this"].append(errors[0] / errors[1])
-            ratios[name]["other"].append(errors[2] / errors[1])
-            print(f"{size:9.0f} {errors[1]:8.1f} {errors[0]:27.1f} {errors[2]:15.1f}")
+            by_jpeg, by_other = (_at(size, front) for front in (of_jpeg, theirs))
+            ratios[name]["this"].append(error / by_jpeg)
+            ratios[name]["other"].append(by_other / by_jpeg)
+            print(f"{size:9.0f} {by_jpeg:8.1f} {error:27.1f} {by_other:15.1f}")
         for (label, front), color in zip(
             curves.items(), ("0.25", "#3f90da", "#e76300"), strict=True
         ):

@@ -32,14 +32,14 @@ EPOCHS = 3000
 
 
 def curve(x: Array) -> Array:
-    """The truth behind the points."""
+    """Return the truth behind the points."""
     return np.sin(3 * x) * (1 - 0.4 * x)
 
 
 def network(penalty: Any = None) -> pyae.Sequential:
     """Return a network that is too large, with a penalty on its kernels."""
     # Wide initial kernels, so that it can bend as sharply as the noise does.
-    initializer = pyae.initializers.RandomNormal(stddev=1.0)
+    initializer = pyae.initializers.HeNormal()
     return pyae.Sequential(
         [
             pyae.Dense(64, "tanh", kernel_initializer=initializer, kernel_regularizer=penalty),
@@ -87,15 +87,13 @@ def main(output: str = "regularization.png") -> dict[str, Any]:
             "test": float(np.square(model.predict(x_test) - y_test).mean()),
             "small": float((np.abs(kernels) < 0.01).mean()),
         }
-        result = results[name]
-        print(
-            f"{name:<16} {result['train']:14.4f}   {result['test']:10.4f}   {result['small']:18.0%}"
-        )
+        train_error, test_error, small = results[name].values()
+        print(f"{name:<16} {train_error:14.4f}   {test_error:10.4f}   {small:18.0%}")
         ax.plot(x_test, y_test, color="0.6", linewidth=3, alpha=0.6)
         ax.plot(x_test, model.predict(x_test), color="#3f90da")
         ax.plot(x[train], y[train], "o", color="0.2", markersize=4)
         ax.plot(x[~train], y[~train], "o", color="0.2", markersize=4, fillstyle="none")
-        ax.set(title=f"{name}: test error {result['test']:.3f}", ylim=(-2.2, 2.2))
+        ax.set(title=f"{name}: test error {test_error:.3f}", ylim=(-2.2, 2.2))
     figure.savefig(output)
     print(f"picture: {output} (gray: the truth; open circles: held out)")
     return results

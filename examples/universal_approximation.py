@@ -34,7 +34,7 @@ STARTS = 5
 
 
 def target(x: Array) -> Array:
-    """A continuous function with slow and fast bends."""
+    """Return a continuous function with slow and fast bends."""
     return np.sin(3 * x) + 0.5 * np.cos(9 * x) * np.exp(-(x**2))
 
 

@@ -35,7 +35,16 @@ or, for zsh, zsh_source into ~/.zshrc; for fish, fish_source.
 """
 
 
+class _InOrder(click.Group):
+    """Commands in the order in which they are used."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Return their names."""
+        return list(self.commands)
+
+
 @click.group(
+    cls=_InOrder,
     epilog=_COMPLETION,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
     no_args_is_help=False,
@@ -44,7 +53,7 @@ or, for zsh, zsh_source into ~/.zshrc; for fish, fish_source.
 @click.version_option(library.__version__, prog_name="pyae", message="%(prog)s %(version)s")
 @click.pass_context
 def pyae(context: click.Context) -> int | None:
-    """Train and use autoencoders on tables and images, on the CPU.
+    r"""Train and use autoencoders on tables and images, on the CPU.
 
     \b
     pyae train data.csv -o model.safetensors --code 2 --drop species
@@ -60,7 +69,7 @@ def pyae(context: click.Context) -> int | None:
     return None
 
 
-@pyae.command()
+@pyae.command(short_help="Train an autoencoder.")
 @click.argument("data", metavar="INPUT", type=FILE)
 @click.option("-o", "--output", type=FILE, required=True, help="The model to write, .safetensors.")
 @click.option(
@@ -132,7 +141,7 @@ def _use(function: Callable[..., Any]) -> Callable[..., Any]:
     return model(data(output(keep(reading_options(json_option(function))))))
 
 
-@pyae.command()
+@pyae.command(short_help="Write the codes of samples.")
 @_use
 def encode(**options: Any) -> None:
     """Write the codes of the samples of INPUT, as MODEL makes them."""
@@ -141,7 +150,7 @@ def encode(**options: Any) -> None:
     using.transform(options, "encode")
 
 
-@pyae.command()
+@pyae.command(short_help="Write what codes stand for.")
 @_use
 def decode(**options: Any) -> None:
     """Write the samples that MODEL makes of the codes in INPUT."""
@@ -150,7 +159,7 @@ def decode(**options: Any) -> None:
     using.decode(options)
 
 
-@pyae.command()
+@pyae.command(short_help="Write what comes out for samples.")
 @_use
 def reconstruct(**options: Any) -> None:
     """Write what comes out when MODEL encodes and decodes the samples of INPUT."""
@@ -159,7 +168,7 @@ def reconstruct(**options: Any) -> None:
     using.transform(options, "reconstruct")
 
 
-@pyae.command()
+@pyae.command(short_help="Write samples without their noise.")
 @_use
 def denoise(**options: Any) -> None:
     """Write the samples of INPUT without their noise; MODEL was trained with --kind denoising."""
@@ -168,7 +177,7 @@ def denoise(**options: Any) -> None:
     using.transform(options, "denoise")
 
 
-@pyae.command()
+@pyae.command(short_help="Reconstruction errors, and outliers.")
 @click.argument("model", type=FILE)
 @click.argument("data", metavar="INPUT", type=FILE)
 @click.option("-o", "--output", type=FILE, help="Write each sample's error to this file.")
@@ -198,7 +207,7 @@ def score(**options: Any) -> None:
     using.score(options)
 
 
-@pyae.command()
+@pyae.command(short_help="Describe a model, or this installation.")
 @click.argument("model", type=FILE, required=False)
 @json_option
 def info(model: Path | None, as_json: bool) -> None:
@@ -216,7 +225,7 @@ def info(model: Path | None, as_json: bool) -> None:
     say({key.strip(): value.strip() for key, _, value in pairs}, lines, as_json)
 
 
-@pyae.command()
+@pyae.command(short_help="Draw a picture of a model and its data.")
 @click.argument(
     "kind",
     metavar="KIND",
@@ -237,7 +246,7 @@ def info(model: Path | None, as_json: bool) -> None:
 @reading_options
 @json_option
 def plot(**options: Any) -> None:
-    """Draw a picture of MODEL and the samples of INPUT.
+    r"""Draw a picture of MODEL and the samples of INPUT.
 
     \b
     learning        losses against epochs (no INPUT)
@@ -253,7 +262,7 @@ def plot(**options: Any) -> None:
     drawing.run(options)
 
 
-@pyae.command()
+@pyae.command(short_help="Write a model as ONNX.")
 @click.argument("model", type=FILE)
 @click.option("-o", "--output", type=FILE, required=True, help="The file to write, .onnx.")
 @json_option
@@ -264,7 +273,7 @@ def export(**options: Any) -> None:
     using.export(options)
 
 
-@pyae.command()
+@pyae.command(short_help="See it work on handwritten digits.")
 @click.option(
     "-o",
     "--output",

@@ -32,11 +32,10 @@ def run(options: dict[str, Any]) -> None:
             f"{source} has {table.values.shape[0]} of {table.values.shape[1]}; pairs need the same"
         )
 
-    is_images = table.image_shape is not None and _in_unit_range(
-        table if target is None else target
-    )
+    truth = table if target is None else target
+    is_images = truth.image_shape is not None and _in_unit_range(truth)
     kind = options["scale"] or ("none" if is_images else "standard")
-    scaling = Scaling.learn(kind, (table if target is None else target).values)
+    scaling = Scaling.learn(kind, truth.values)
     inputs = scaling.scaled(table.values)
     estimator = _estimator(options, is_images and kind == "none")
     start = time.perf_counter()

@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from pyae.plotting.display import ALARM, COLORS, GRAY, Display, check_choice
 from pyae.plotting.images import as_matrix
-from pyae.plotting.models import restore
+from pyae.plotting.models import restore, squared_errors
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -76,7 +76,7 @@ class ErrorDistributionDisplay(Display):
         ----------
         estimator : estimator or Sequential
             A fitted autoencoder. Its ``reconstruction_error`` says what an error is; of a
-            `Sequential` it is squared, a mean over the features.
+            `Sequential` it is squared, a sum over the features.
         X : array_like of shape (n_samples, n_features)
             Samples.
         y : array_like of shape (n_samples,), optional
@@ -88,7 +88,7 @@ class ErrorDistributionDisplay(Display):
             errors = np.asarray(estimator.reconstruction_error(X))
         else:
             samples = as_matrix(X, "X")
-            errors = np.square(restore(estimator, X) - samples.astype(float)).mean(axis=1)
+            errors = squared_errors(samples, restore(estimator, X))
         return cls.from_predictions(
             errors, y, quantile=quantile, threshold=threshold, ax=ax, **kwargs
         )
