@@ -1,6 +1,6 @@
 """Regularization at work: a network far too large for its data, held back in four ways.
 
-Twenty-four noisy points of a smooth curve are learned by a network of 2 x 64 tanh units, 4353
+Forty noisy points of a smooth curve are learned by a network of 2 x 64 tanh units, 4353
 parameters. Left alone it goes through the noise: a small error on its points, a large one on
 others. What helps, each a line of code:
 
@@ -46,7 +46,7 @@ def network(penalty: Any = None) -> pyae.Sequential:
             pyae.Dense(64, "tanh", kernel_regularizer=penalty),
             pyae.Dense(1, kernel_regularizer=penalty),
         ],
-        optimizer=pyae.optimizers.Adam(3e-3),
+        optimizer=pyae.optimizers.Adam(1e-2),
         dtype="float64",
         random_state=0,
     )
@@ -55,8 +55,8 @@ def network(penalty: Any = None) -> pyae.Sequential:
 def main(output: str = "regularization.png") -> dict[str, Any]:
     """Print the errors, write a picture and return the numbers."""
     rng = np.random.default_rng(1)
-    x = np.sort(rng.uniform(-1.5, 1.5, 24))[:, None]
-    y = curve(x) + rng.normal(0, 0.25, x.shape)
+    x = np.sort(rng.uniform(-1.5, 1.5, 40))[:, None]
+    y = curve(x) + rng.normal(0, 0.4, x.shape)
     x_test = np.linspace(-1.5, 1.5, 1001)[:, None]
     y_test = curve(x_test)
     held_out = np.arange(len(x)) % 4 == 2
@@ -66,7 +66,7 @@ def main(output: str = "regularization.png") -> dict[str, Any]:
         "nothing": (None, {}),
         "L2": (pyae.regularizers.L2(1e-3), {}),
         "L1": (pyae.regularizers.L1(1e-3), {}),
-        "noise": (None, {"noise": pyae.noise.Gaussian(0.15)}),
+        "noise": (None, {"noise": pyae.noise.Gaussian(0.1)}),
         "early stopping": (
             None,
             {"validation_data": (x[held_out], y[held_out]), "callbacks": [stop]},
@@ -80,7 +80,7 @@ def main(output: str = "regularization.png") -> dict[str, Any]:
     for ax, (name, (penalty, options)) in zip(axes, ways.items(), strict=False):
         model = network(penalty)
         train = ~held_out if "validation_data" in options else np.full(len(x), True)
-        model.fit(x[train], y[train], epochs=EPOCHS, batch_size=24, **options)
+        model.fit(x[train], y[train], epochs=EPOCHS, batch_size=40, **options)
         kernels = np.concatenate([w.ravel() for w in model.get_weights()[::2]])
         results[name] = {
             "train": float(np.square(model.predict(x[train]) - y[train]).mean()),

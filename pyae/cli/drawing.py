@@ -58,8 +58,14 @@ def _draw(
     if kind == "learning":
         return plotting.LearningCurveDisplay.from_estimator(estimator)
     if kind == "filters":
-        shape = shape or _strip(model)
-        return plotting.FiltersDisplay.from_estimator(estimator, image_shape=shape)
+        if shape is not None:
+            return plotting.FiltersDisplay.from_estimator(estimator, image_shape=shape)
+        return plotting.FiltersDisplay.from_estimator(
+            estimator,
+            image_shape=(1, model.n_features),
+            max_units=40,
+            feature_names=model.names,
+        )
     assert table is not None
     inputs = model.inputs(table, source)
     components: Any = _components(options["components"])
@@ -68,11 +74,13 @@ def _draw(
             model.encode(inputs), labels, components=components, y_label=options["labels"] or ""
         )
     if kind == "grid":
+        if shape is None:
+            raise ValueError("a grid shows decoded images, but this model was trained on a table")
         return plotting.LatentGridDisplay.from_estimator(
             _Scaled(model),
             inputs,
             components=components,
-            image_shape=shape or _strip(model),
+            image_shape=shape,
             cmap=options["cmap"],
         )
     if kind == "reconstruction":
@@ -81,7 +89,7 @@ def _draw(
             np.asarray(inputs),
             restored,
             n_images=options["images"],
-            image_shape=shape or _strip(model),
+            image_shape=shape or (1, model.n_features),
             cmap=options["cmap"],
         )
     if kind == "activity":
@@ -97,11 +105,6 @@ class _Scaled:
     def __init__(self, model: Trained) -> None:
         self.transform = model.encode
         self.inverse_transform = model.decode
-
-
-def _strip(model: Trained) -> tuple[int, int] | None:
-    """Return the shape in which a sample that is no image is shown; None: a square one."""
-    return None if model.names is None else (1, model.n_features)
 
 
 def _components(names: tuple[str, ...] | None) -> tuple[int, ...] | None:

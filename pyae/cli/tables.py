@@ -72,6 +72,7 @@ class Table:
     names: list[str] | None = None
     image_shape: tuple[int, ...] | None = None
     texts: dict[str, list[str]] = field(default_factory=dict)
+    digits: int = 17  # that are significant, in text
     unused: list[str] = field(default_factory=list)
 
 
@@ -381,7 +382,6 @@ def _quoted(text: str) -> str:
 
 
 def _write_csv(path: Path, table: Table) -> None:
-    digits = 9 if table.values.dtype == np.float32 else 17
     delimiter = "\t" if path.suffix.lower() == ".tsv" else ","
     with open(path, "w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file, delimiter=delimiter, lineterminator="\n")
@@ -389,7 +389,7 @@ def _write_csv(path: Path, table: Table) -> None:
         writer.writerow([*table.texts, *names])
         for i, row in enumerate(table.values):
             texts = [cells[i] for cells in table.texts.values()]
-            writer.writerow(texts + [f"{value:.{digits}g}" for value in row.tolist()])
+            writer.writerow(texts + [f"{value:.{table.digits}g}" for value in row.tolist()])
 
 
 # ---- Parquet -------------------------------------------------------------------------------------

@@ -56,6 +56,11 @@ class Trained:
         return int(self.estimator.n_features_in_)
 
     @property
+    def digits(self) -> int:
+        """How many digits of what the network computes are significant."""
+        return 9 if self.estimator.model_.dtype == np.float32 else 17
+
+    @property
     def code_names(self) -> list[str]:
         """The names of the code's columns."""
         n = int(self.estimator.n_components)

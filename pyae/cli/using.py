@@ -31,9 +31,11 @@ def transform(options: dict[str, Any], what: str) -> None:
     table = _read(model, source, options)
     inputs = model.inputs(table, source)
     if what == "encode":
-        made = Table(model.encode(inputs), model.code_names, None, table.texts)
+        made = Table(model.encode(inputs), model.code_names, None, table.texts, model.digits)
     else:
-        made = Table(model.restore(inputs), model.names, model.image_shape, table.texts)
+        made = Table(
+            model.restore(inputs), model.names, model.image_shape, table.texts, model.digits
+        )
     write_table(output, made)
     _say_written(made, output, options)
 
@@ -52,7 +54,11 @@ def decode(options: dict[str, Any]) -> None:
         )
     dtype = model.estimator.model_.dtype
     made = Table(
-        model.decode(codes.values.astype(dtype)), model.names, model.image_shape, codes.texts
+        model.decode(codes.values.astype(dtype)),
+        model.names,
+        model.image_shape,
+        codes.texts,
+        model.digits,
     )
     write_table(output, made)
     _say_written(made, output, options)
@@ -99,7 +105,7 @@ def score(options: dict[str, Any]) -> None:
         if len(outliers) > len(worst):
             lines.append(f"  and {len(outliers) - len(worst)} more")
     if output is not None:
-        write_table(output, Table(np.column_stack(columns), names, None, table.texts))
+        write_table(output, Table(np.column_stack(columns), names, None, table.texts, model.digits))
         result["output"] = str(output)
         lines.append(f"written: {output}")
     elif options["as_json"]:

@@ -138,6 +138,7 @@ class FiltersDisplay(Display):
         scale: str = "shared",
         n_columns: int | None = None,
         cmap: Any = "RdBu_r",
+        feature_names: Sequence[str] | None = None,
     ) -> Self:
         """Draw the weights.
 
@@ -152,12 +153,16 @@ class FiltersDisplay(Display):
             Images from left to right; by default as many as make the whole about square.
         cmap : str or Colormap, default "RdBu_r"
             Diverging; its middle is zero.
+        feature_names : sequence of str, optional
+            What to write below strips, images of the shape (1, n_features): they are drawn as a
+            matrix, a unit a row.
         """
         check_choice(scale, "scale", ("shared", "each"))
         height, width = self.image_shape[:2]
         n = len(self.weights)
+        strips = height == 1
         if n_columns is None:
-            n_columns = _columns(n, height / width)
+            n_columns = 1 if strips else _columns(n, height / width)
         elif n_columns < 1:
             raise ValueError(f"n_columns must be at least 1, got {n_columns}")
         n_columns = min(n, n_columns)
@@ -173,7 +178,8 @@ class FiltersDisplay(Display):
         tiles[:n] = W
         whole = mosaic(tiles.reshape(n_rows, n_columns, -1), self.image_shape)
 
-        ax = self._start(ax, (6.4, np.clip(5.6 * whole.shape[0] / whole.shape[1], 1.0, 9.0) + 0.5))
+        tall = 0.2 * n_rows + 1 if strips else 5.6 * whole.shape[0] / whole.shape[1]
+        ax = self._start(ax, (6.4, float(np.clip(tall, 1.0, 9.0)) + 0.5))
         self.colorbar_ = None
         if whole.ndim == 3:
             self.im_: AxesImage = ax.imshow(
@@ -195,6 +201,12 @@ class FiltersDisplay(Display):
         ax.set(xticks=[], yticks=[])
         for spine in ax.spines.values():
             spine.set_visible(False)
+        if strips:
+            ax.set_aspect("auto")
+            ax.set_ylabel("units")
+            if feature_names is not None and n_columns == 1:
+                ax.set_xticks(range(width), feature_names, rotation=90, size="small")
+                ax.tick_params(length=0)
         if n < self.n_units:
             ax.set_xlabel(f"{n} of {self.n_units} units", color=GRAY, size="small")
         return self

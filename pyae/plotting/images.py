@@ -56,9 +56,16 @@ def as_matrix(values: Any, name: str) -> Array:
     return array
 
 
-def gap_of(shape: Shape) -> int:
-    """Return the pixels between two tiles."""
-    return max(1, round(0.08 * min(shape[:2])))
+def gaps_of(shape: Shape) -> tuple[int, int]:
+    """Return the pixels between two tiles, one above the other and side by side.
+
+    Strips, samples of one row, form a matrix.
+    """
+    height, width = shape[:2]
+    if height == 1:
+        return 0, max(1, round(0.04 * width))
+    gap = max(1, round(0.08 * min(height, width)))
+    return gap, gap
 
 
 def mosaic(tiles: Array, shape: Shape) -> Array:
@@ -78,13 +85,12 @@ def mosaic(tiles: Array, shape: Shape) -> Array:
     """
     n_rows, n_columns = tiles.shape[:2]
     height, width = shape[:2]
-    gap = gap_of(shape)
-    whole = np.full(
-        (n_rows * (height + gap) - gap, n_columns * (width + gap) - gap, *shape[2:]), np.nan
-    )
+    below, beside = gaps_of(shape)
+    size = n_rows * (height + below) - below, n_columns * (width + beside) - beside
+    whole = np.full((*size, *shape[2:]), np.nan)
     for row in range(n_rows):
         for column in range(n_columns):
-            top, left = row * (height + gap), column * (width + gap)
+            top, left = row * (height + below), column * (width + beside)
             whole[top : top + height, left : left + width] = tiles[row, column].reshape(shape)
     return whole
 

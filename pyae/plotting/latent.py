@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from pyae.plotting.display import COLORS, Display
-from pyae.plotting.images import Shape, as_colors, as_image_shape, as_matrix, gap_of, mosaic
+from pyae.plotting.images import Shape, as_colors, as_image_shape, as_matrix, gaps_of, mosaic
 from pyae.plotting.models import code_of, decode
 
 if TYPE_CHECKING:
@@ -458,9 +458,9 @@ class LatentGridDisplay(Display):
         left, right, bottom, top = self.extent
         # The outer images' centres are at the extent; half an image goes beyond it.
         height, width = self.image_shape[:2]
-        gap = gap_of(self.image_shape)
-        x = width / (width + gap) / 2 * (right - left) / (n_columns - 1)
-        y = height / (height + gap) / 2 * (top - bottom) / (n_rows - 1)
+        below, beside = gaps_of(self.image_shape)
+        x = width / (width + beside) / 2 * (right - left) / (n_columns - 1)
+        y = height / (height + below) / 2 * (top - bottom) / (n_rows - 1)
         ax = self._start(ax, (6.4, 6.4 * whole.shape[0] / whole.shape[1]))
         style: dict[str, Any] = {
             "extent": (left - x, right + x, bottom - y, top + y),

@@ -16,7 +16,7 @@ from pyae.plotting.images import (
     as_image_shape,
     as_matrix,
     centers,
-    gap_of,
+    gaps_of,
     mosaic,
 )
 from pyae.plotting.models import restore, squared_errors
@@ -30,6 +30,9 @@ if TYPE_CHECKING:
 @dataclass(kw_only=True, eq=False)
 class ReconstructionDisplay(Display):
     """Images in rows: the clean ones, the noisy ones, and what was restored from them.
+
+    Samples that are no images are shown as strips, of the shape (1, n_features): a sample a row,
+    and what was made of it beside it.
 
     Parameters
     ----------
@@ -202,24 +205,32 @@ class ReconstructionDisplay(Display):
         first = next(iter(self.rows.values()))
         low = float(first.min()) if vmin is None else vmin
         high = float(first.max()) if vmax is None else vmax
-        height = self.image_shape[0]
-        gap = gap_of(self.image_shape)
-        whole = mosaic(np.stack(list(self.rows.values())).astype(float), self.image_shape)
+        height, width = self.image_shape[:2]
+        below, beside = gaps_of(self.image_shape)
+        strips = height == 1  # one below the other, what was made of them beside them
+        tiles = np.stack(list(self.rows.values())).astype(float)
+        whole = mosaic(tiles.swapaxes(0, 1) if strips else tiles, self.image_shape)
         inches = 9.0  # of a figure of its own
         tall = inches * 0.82 * whole.shape[0] / whole.shape[1]
-        ax = self._start(ax, (inches, min(max(tall, 0.42 * len(self.rows)), 9.0) + 0.7))
+        tall = 0.25 * len(first) if strips else max(tall, 0.42 * len(self.rows))
+        ax = self._start(ax, (inches, min(tall, 9.0) + 0.8))
         if whole.ndim == 3:
             self.im_: AxesImage = ax.imshow(as_colors(whole, low, high), interpolation="nearest")
         else:
             self.im_ = ax.imshow(whole, cmap=cmap, vmin=low, vmax=high, interpolation="nearest")
-        if height == 1:  # strips may be stretched
-            ax.set_aspect("auto")
         labels = [
             f"{label}\nerror {self.errors[label]:.3g}" if label in self.errors else label
             for label in self.rows
         ]
-        ax.set_yticks(centers(len(labels), height, gap), labels)
-        ax.set_xticks([])
+        if strips:
+            ax.set_aspect("auto")
+            ax.set_xticks(centers(len(labels), width, beside), labels)
+            ax.xaxis.tick_top()
+            ax.set_yticks([])
+            ax.set_ylabel("samples")
+        else:
+            ax.set_yticks(centers(len(labels), height, below), labels)
+            ax.set_xticks([])
         ax.tick_params(length=0)
         for spine in ax.spines.values():
             spine.set_visible(False)
