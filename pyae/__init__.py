@@ -34,6 +34,7 @@ if TYPE_CHECKING:
         optimizers,
         reference,
         regularizers,
+        saving,
         schedules,
     )
     from pyae._backend import set_num_threads, show_config
@@ -46,6 +47,8 @@ if TYPE_CHECKING:
     )
     from pyae.layers import Dense
     from pyae.model import DivergenceWarning, History, Sequential
+    from pyae.onnx_export import export_onnx
+    from pyae.saving import FileFormatError, load
 
 __version__ = "0.1.0"
 
@@ -62,6 +65,7 @@ _MODULES = (
     "optimizers",
     "reference",
     "regularizers",
+    "saving",
     "schedules",
 )
 _NAMES = {
@@ -69,11 +73,14 @@ _NAMES = {
     "DenoisingAutoencoder": "estimators",
     "Dense": "layers",
     "DivergenceWarning": "model",
+    "FileFormatError": "saving",
     "History": "model",
     "LogisticRegression": "estimators",
     "MLPClassifier": "estimators",
     "MLPRegressor": "estimators",
     "Sequential": "model",
+    "export_onnx": "onnx_export",
+    "load": "saving",
     "set_num_threads": "_backend",
     "show_config": "_backend",
 }
@@ -83,6 +90,7 @@ __all__ = [
     "DenoisingAutoencoder",
     "Dense",
     "DivergenceWarning",
+    "FileFormatError",
     "History",
     "LogisticRegression",
     "MLPClassifier",
@@ -93,14 +101,17 @@ __all__ = [
     "callbacks",
     "datasets",
     "estimators",
+    "export_onnx",
     "initializers",
     "layers",
+    "load",
     "losses",
     "model",
     "noise",
     "optimizers",
     "reference",
     "regularizers",
+    "saving",
     "schedules",
     "set_num_threads",
     "show_config",

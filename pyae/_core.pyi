@@ -65,6 +65,7 @@ class _Network:
     def set_parameters(self, values: _Floats) -> None: ...
     def state(self) -> dict[str, Any]: ...
     def set_state(self, state: dict[str, Any]) -> None: ...
+    def early_stopping_state(self) -> dict[str, Any]: ...
     def fit(
         self,
         x: npt.NDArray[Any],
@@ -72,6 +73,7 @@ class _Network:
         weights: _Floats | None,
         validation: tuple[npt.NDArray[Any], npt.NDArray[Any] | None, _Floats | None] | None,
         options: dict[str, Any],
+        stopping: dict[str, Any] | None,
         n_threads: int,
         on_begin: Callable[[], None],
         on_epoch: _OnEpoch,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
@@ -9,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal
 if TYPE_CHECKING:
     from pyae.model import History, Sequential
 
-__all__ = ["Callback", "EarlyStopping", "LambdaCallback"]
+__all__ = ["Callback", "Checkpoint", "EarlyStopping", "LambdaCallback"]
 
 
 class Callback:
@@ -128,6 +129,73 @@ class EarlyStopping(Callback):
             "min_delta": float(self.min_delta),
             "restore_best_weights": self.restore_best_weights,
         }
+
+
+@dataclass
+class Checkpoint(Callback):
+    """Write to a file where the fit is, and go on from there when the fit is started again.
+
+    A fit that was killed and is started again with the same arguments ends with the same bits as
+    one that was not: weights, history (but for the seconds) and early stopping's decisions. The
+    file is replaced in one step, so that there always is a whole one; `pyae.load` reads it too.
+
+    `Sequential.fit` takes it, or just its path, as `checkpoint`; it may also be among the
+    `callbacks`, an estimator's too. Other callbacks' own state is not in the file.
+
+    Parameters
+    ----------
+    path : str or path object
+        The file, by custom with the suffix ``.safetensors``. When it is there already, it must be
+        this fit's: the same network, data, seed and options. Only `epochs` may differ: a fit that
+        ended after them goes on when there are more.
+    every_epochs : int, optional
+        Write after so many epochs. By default after each one, unless `every_seconds` is given.
+    every_seconds : float, optional
+        Write after the epoch in which so much time has passed since the last time. Writing waits
+        for the disk, some milliseconds, which is long where epochs are short.
+    resume : bool, default True
+        False: start from the beginning, and overwrite what is there.
+
+    Raises
+    ------
+    TypeError, ValueError
+        An argument has the wrong type, or is outside its limits.
+
+    Examples
+    --------
+    >>> Checkpoint("run.safetensors", every_seconds=60)
+    Checkpoint(path='run.safetensors', every_epochs=None, every_seconds=60, resume=True)
+    """
+
+    path: str | os.PathLike[str]
+    every_epochs: int | None = None
+    every_seconds: float | None = None
+    resume: bool = True
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.path, str | bytes | os.PathLike):
+            raise TypeError(f"path must be a path, got {self.path!r}")
+        epochs, seconds = self.every_epochs, self.every_seconds
+        if isinstance(epochs, bool) or not (epochs is None or hasattr(epochs, "__index__")):
+            raise TypeError(f"every_epochs must be an integer, got {epochs!r}")
+        if epochs is not None and epochs < 1:
+            raise ValueError(f"every_epochs must be at least 1, got {epochs}")
+        if isinstance(seconds, bool) or not (seconds is None or hasattr(seconds, "__float__")):
+            raise TypeError(f"every_seconds must be a number, got {seconds!r}")
+        if seconds is not None and not 0 <= seconds < float("inf"):
+            raise ValueError(f"every_seconds must be finite and not negative, got {seconds}")
+        if not isinstance(self.resume, bool):
+            raise TypeError(f"resume must be True or False, got {self.resume!r}")
+
+
+def resolve_checkpoint(value: Any, callbacks: list[Callback]) -> Checkpoint | None:
+    """Return the checkpoint given by itself, as a path or an object, or among callbacks."""
+    found = [item for item in callbacks if isinstance(item, Checkpoint)]
+    if value is not None:
+        found.append(value if isinstance(value, Checkpoint) else Checkpoint(value))
+    if len(found) > 1:
+        raise ValueError("checkpoint must be one, but there are more; callbacks may hold one too")
+    return found[0] if found else None
 
 
 def resolve_callbacks(value: Any) -> list[Callback]:

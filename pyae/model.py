@@ -6,6 +6,7 @@ import contextlib
 import copy
 import dataclasses
 import operator
+import os
 import secrets
 import sys
 import warnings
@@ -25,6 +26,7 @@ from pyae.progress import Progress
 
 if TYPE_CHECKING:
     from pyae._backend import Network
+    from pyae.checkpoints import Run
 
 __all__ = ["DivergenceWarning", "History", "Sequential"]
 
@@ -252,8 +254,7 @@ class Sequential:
                     f"n_features must be {self._n_features}, as the model has, got {n_features}"
                 )
             return self
-        cls = core.Network32 if self.dtype == np.float32 else core.Network64
-        self._network = cls(self.spec, n_features, self._seed, self.uint8_scale)
+        self._network = self._compiled(self.spec, n_features)
         self._n_features = n_features
         return self
 
@@ -329,6 +330,7 @@ class Sequential:
         noise: Any = None,
         callbacks: Any = (),
         verbose: int = 0,
+        checkpoint: Any = None,
     ) -> History:
         """Train the network; later calls go on where the last one ended.
 
@@ -359,6 +361,10 @@ class Sequential:
             See `pyae.callbacks`; a function is called as ``f(epoch, logs)``.
         verbose : {0, 1, 2}, default 0
             0: silent; 1: a progress bar on long fits; 2: a line an epoch.
+        checkpoint : str, path object or Checkpoint, optional
+            A file to write after each epoch, from which this fit goes on when it is started again
+            after a crash, to the same bits; see `pyae.callbacks.Checkpoint`. `epochs` then counts
+            those that are in the file already.
 
         Returns
         -------
@@ -371,7 +377,10 @@ class Sequential:
             An argument has the wrong type.
         ValueError
             Shapes do not fit, a value is not finite, a target is outside the loss's domain, or an
-            option is outside its limits. Nothing was trained then.
+            option is outside its limits; or the checkpoint is another fit's. Nothing was trained
+            then.
+        FileFormatError, OSError
+            The checkpoint is not one, is damaged, or cannot be read or written.
 
         Warns
         -----
@@ -407,16 +416,21 @@ class Sequential:
                 "callbacks: EarlyStopping monitors 'val_loss', which needs validation_data; "
                 "pass that or use EarlyStopping(monitor='loss')"
             )
+        saver = callbacks_module.resolve_checkpoint(checkpoint, followers)
         options = {
-            "epochs": epochs,
             "batch_size": batch_size,
             "shuffle": bool(shuffle),
             "noise": None if corruption is None else corruption.to_spec(),
             "early_stopping": None if early is None else early.to_options(),
         }
         progress = Progress(epochs, verbose)
+        run = None if saver is None else self._run(saver, data, held_out, epochs, options)
+        start = None if run is None else run.start
+        first_epoch = 0 if start is None else epochs if start.over else start.n_epochs
 
         history = History({key: [] for key in _LOGS if key != "val_loss" or held_out is not None})
+        if start is not None:
+            history = start.history
         began = finished = False
 
         def on_begin() -> None:
@@ -424,6 +438,8 @@ class Sequential:
             began = True
             self.stop_training = False
             self.history = history
+            if start is not None:
+                start.restore(self)
             for follower in followers:
                 follower.model = self
                 follower.on_train_begin(self)
@@ -433,6 +449,8 @@ class Sequential:
             progress.epoch_end(epoch, logs)
             for follower in followers:
                 follower.on_epoch_end(epoch, dict(logs))
+            if run is not None:
+                run.epoch_end(epoch, history)
             return self.stop_training
 
         with self._building(data.X.shape[1], "X") as network:
@@ -442,7 +460,8 @@ class Sequential:
                     data.y,
                     data.weights,
                     None if held_out is None else (held_out.X, held_out.y, held_out.weights),
-                    options,
+                    {**options, "first_epoch": first_epoch, "epochs": epochs},
+                    None if start is None else start.stopping,
                     self._threads(),
                     on_begin,
                     on_epoch,
@@ -452,9 +471,12 @@ class Sequential:
             finally:
                 if began:
                     progress.close(interrupted=not finished)
-        history.stopped_early = result["stopped_early"]
-        history.diverged = result["diverged"]
-        history.best_epoch = None if result["best_epoch"] < 0 else result["best_epoch"]
+        if start is None or not start.over:
+            history.stopped_early = result["stopped_early"]
+            history.diverged = result["diverged"]
+            history.best_epoch = None if result["best_epoch"] < 0 else result["best_epoch"]
+        if run is not None and not history.diverged:
+            run.finish(history, result["restored_best"])
         if history.diverged:
             kept = "those of the best epoch" if result["restored_best"] else "the last finite ones"
             warnings.warn(
@@ -628,6 +650,43 @@ class Sequential:
         flat = np.concatenate([array.reshape(-1) for array in given] or [np.empty(0)])
         network.set_parameters(flat.astype(self.dtype, copy=False))
 
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Save the model in a file that `pyae.load` reads: description, weights, optimizer's state.
+
+        The file is a safetensors file, and holds data alone. It is written beside the old one, if
+        there is one, and takes its place in one step.
+
+        Parameters
+        ----------
+        path : str or path object
+            The file, by custom with the suffix ``.safetensors``.
+
+        Raises
+        ------
+        TypeError
+            The path is none, or the random state is a generator that a file cannot hold.
+        OSError
+            The file cannot be written; an old file is as it was then.
+
+        Examples
+        --------
+        >>> import os, tempfile
+        >>> import numpy as np
+        >>> import pyae
+        >>> X = np.random.default_rng(0).normal(size=(50, 4))
+        >>> model = pyae.Sequential([pyae.Dense(2), pyae.Dense(4)], random_state=0)
+        >>> history = model.fit(X, epochs=3)
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     model.save(os.path.join(folder, "model.safetensors"))
+        ...     other = pyae.load(os.path.join(folder, "model.safetensors"))
+        >>> bool((other.predict(X) == model.predict(X)).all())
+        True
+        """
+        from pyae._safefile import as_path
+        from pyae.saving import save_network
+
+        save_network(self, as_path(path))
+
     # ---- copies ----------------------------------------------------------------------------------
 
     def __getstate__(self) -> dict[str, Any]:
@@ -642,13 +701,40 @@ class Sequential:
         self.__dict__.update(state)
         self._network = None
         if saved is not None:
-            n_features, self._n_features = self._n_features, None
-            assert n_features is not None
-            network = self.build(n_features)._built_network()
-            network.set_parameters(saved[0])
-            network.set_state(saved[1])
+            assert self._n_features is not None
+            self._restore(self._n_features, *saved)
+
+    def _restore(self, n_features: int, parameters: Floats, state: dict[str, Any]) -> None:
+        """Compile the network with the parameters and the state of one of this description."""
+        spec = self.spec
+        for layer in spec["layers"]:  # some initial kernels take long, and these are replaced
+            layer["kernel_initializer"] = {"name": "zeros"}
+        network = self._compiled(spec, n_features)
+        network.set_parameters(parameters)
+        network.set_state(state)
+        self._network, self._n_features = network, n_features
 
     # ---- internals -------------------------------------------------------------------------------
+
+    def _compiled(self, spec: dict[str, Any], n_features: int) -> Network:
+        cls = core.Network32 if self.dtype == np.float32 else core.Network64
+        return cls(spec, n_features, self._seed, self.uint8_scale)
+
+    def _run(
+        self,
+        saver: callbacks_module.Checkpoint,
+        data: _Data,
+        held_out: _Data | None,
+        epochs: int,
+        options: dict[str, Any],
+    ) -> Run:
+        """Return a fit with a checkpoint, which may have got somewhere already."""
+        from pyae.checkpoints import Run, fingerprint
+
+        settings = dict(options)
+        for name, part in (("data", data), ("validation_data", held_out)):
+            settings[name] = part and {key: fingerprint(v) for key, v in vars(part).items()}
+        return Run(saver, self, data.X.shape[1], epochs, settings)
 
     def _built_network(self) -> Network:
         if self._network is None:

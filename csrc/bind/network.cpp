@@ -115,6 +115,7 @@ class PyNetwork {
     const Claim claim(*this, Use::read);
     const OptimizerState<T>& state = optimizer_->state();
     py::dict result;
+    result["seed"] = network_.seed();
     result["epochs"] = epochs_trained_;
     result["step"] = state.step;
     result["scalar"] = state.scalar;
@@ -124,6 +125,7 @@ class PyNetwork {
   void set_state(const py::dict& dict) {
     const Claim claim(*this, Use::write);
     DictReader reader(dict, "state");
+    const auto seed = reader.take_as<std::uint64_t>("seed");
     const auto epochs = reader.take_as<std::uint64_t>("epochs");
     const auto step = reader.take_as<std::int64_t>("step");
     const auto scalar = reader.take_as<double>("scalar");
@@ -134,16 +136,31 @@ class PyNetwork {
       throw py::value_error("state: the optimizer has " + std::to_string(state.slots.size()) +
                             " slot values, got " + std::to_string(slots.size()));
     }
+    network_.set_seed(seed);
     epochs_trained_ = epochs;
     state.step = step;
     state.scalar = scalar;
     std::copy_n(slots.data(), slots.size(), state.slots.data());
   }
 
+  // How far the early stopping of the present or the last fit came.
+  py::dict early_stopping_state() {
+    const Claim claim(*this, Use::read);
+    py::dict result;
+    result["best"] = stopping_.best;
+    result["waited"] = stopping_.waited;
+    result["best_epoch"] = stopping_.best_epoch;
+    result["best_parameters"] =
+        Array<T>(stopping_.best_parameters.size(), stopping_.best_parameters.data());
+    return result;
+  }
+
+  // `stopping` is None, or what early_stopping_state() was when a fit broke off.
   py::dict fit(const py::array& x, const std::optional<py::array>& y,
                const std::optional<Array<T>>& weights, const py::object& validation,
-               const py::dict& options_dict, int n_threads, const py::object& on_begin,
-               const py::object& on_epoch, const py::object& on_progress) {
+               const py::dict& options_dict, const py::object& stopping, int n_threads,
+               const py::object& on_begin, const py::object& on_epoch,
+               const py::object& on_progress) {
     FitOptions options = to_fit_options(options_dict);
     const DataSet<T> data = data_set(x, y, weights, "X", "y", "sample_weight");
     std::optional<DataSet<T>> held_out;
@@ -160,6 +177,7 @@ class PyNetwork {
                             std::to_string(data.x.rows));
     }
     PythonHook hook(on_epoch, on_progress, held_out.has_value());
+    EarlyStoppingState<T> reached = to_stopping_state(stopping);
     const Claim claim(*this, Use::train);
     FitResult result;
     try {
@@ -172,8 +190,9 @@ class PyNetwork {
         py::gil_scoped_acquire acquire;
         on_begin();
       }
+      stopping_ = std::move(reached);
       result = trainer_.fit(network_, *optimizer_, epochs_trained_, team, data,
-                            held_out ? &*held_out : nullptr, options, hook);
+                            held_out ? &*held_out : nullptr, options, stopping_, hook);
     } catch (const Interrupted&) {
       hook.rethrow();
     }
@@ -326,6 +345,25 @@ class PyNetwork {
     }
   }
 
+  EarlyStoppingState<T> to_stopping_state(const py::object& object) const {
+    EarlyStoppingState<T> state;
+    if (object.is_none()) return state;
+    DictReader reader(object.cast<py::dict>(), "early_stopping_state");
+    state.best = reader.take_as<double>("best");
+    state.waited = reader.take_as<Index>("waited");
+    state.best_epoch = reader.take_as<Index>("best_epoch");
+    const auto best = reader.take_as<Array<T>>("best_parameters");
+    reader.finish();
+    if (best.size() != 0 && best.size() != network_.n_parameters()) {
+      throw py::value_error("early_stopping_state: the network has " +
+                            std::to_string(network_.n_parameters()) + " parameters, got " +
+                            std::to_string(best.size()));
+    }
+    if (best.size() != 0)
+      std::copy_n(best.data(), best.size(), state.best_parameters.ensure(best.size()));
+    return state;
+  }
+
   RowSource inputs(const py::array& x, const std::string& name) const {
     const RowSource rows = to_rows(x, name, uint8_scale_);
     if (rows.rows == 0) throw py::value_error(name + " has no samples");
@@ -409,6 +447,7 @@ class PyNetwork {
   Network<T> network_;
   std::unique_ptr<Optimizer<T>> optimizer_;
   Trainer<T> trainer_;
+  EarlyStoppingState<T> stopping_;
   std::uint64_t epochs_trained_ = 0;
   double uint8_scale_;
   bool training_ = false;
@@ -431,9 +470,10 @@ void register_network(py::module_& m, const char* name) {
       .def("set_parameters", &N::set_parameters, py::arg("values"))
       .def("state", &N::state)
       .def("set_state", &N::set_state, py::arg("state"))
+      .def("early_stopping_state", &N::early_stopping_state)
       .def("fit", &N::fit, py::arg("x"), py::arg("y"), py::arg("weights"), py::arg("validation"),
-           py::arg("options"), py::arg("n_threads"), py::arg("on_begin"), py::arg("on_epoch"),
-           py::arg("on_progress"))
+           py::arg("options"), py::arg("stopping"), py::arg("n_threads"), py::arg("on_begin"),
+           py::arg("on_epoch"), py::arg("on_progress"))
       .def("evaluate", &N::evaluate, py::arg("x"), py::arg("y"), py::arg("weights"),
            py::arg("batch_size"), py::arg("n_threads"))
       .def("forward", &N::forward, py::arg("x"), py::arg("upto"), py::arg("n_threads"))

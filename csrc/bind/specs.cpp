@@ -85,6 +85,7 @@ OptimizerSpec to_optimizer_spec(const py::dict& dict) {
 FitOptions to_fit_options(const py::dict& dict) {
   DictReader reader(dict, "fit options");
   FitOptions options;
+  options.first_epoch = reader.take_as<Index>("first_epoch");
   options.epochs = reader.take_as<Index>("epochs");
   options.batch_size = reader.take_as<Index>("batch_size");
   options.shuffle = reader.take_as<bool>("shuffle");

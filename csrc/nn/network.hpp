@@ -57,6 +57,7 @@ class Network {
   const Loss& loss() const { return spec_.loss; }
   bool sum_reduction() const { return spec_.sum_reduction; }
   std::uint64_t seed() const { return seed_; }
+  void set_seed(std::uint64_t seed) { seed_ = seed; }  // of shuffles and noise from now on
   const std::vector<Tensor>& tensors() const { return tensors_; }
   Index n_parameters() const { return parameters_.size(); }
   T* parameters() { return parameters_.data(); }

@@ -28,8 +28,17 @@ struct EarlyStopping {
   bool restore_best = true;
 };
 
+// How far early stopping has come; a fit that goes on where another broke off starts from it.
+template <class T>
+struct EarlyStoppingState {
+  double best = std::numeric_limits<double>::infinity();
+  Index waited = 0, best_epoch = -1;
+  Buffer<T> best_parameters;  // (n_parameters), once there is a best epoch to restore
+};
+
 struct FitOptions {
-  Index epochs = 1, batch_size = 32;
+  Index first_epoch = 0, epochs = 1;  // epochs are numbered from first_epoch to epochs - 1
+  Index batch_size = 32;
   bool shuffle = true;
   Corruption corruption;
   EarlyStopping early_stopping;
@@ -135,7 +144,7 @@ class Trainer {
   // Several fits on one network go on where the last ended: optimizer, epoch number, streams.
   FitResult fit(Network<T>& network, Optimizer<T>& optimizer, std::uint64_t& epochs_trained,
                 const Team& team, const DataSet<T>& data, const DataSet<T>* validation,
-                const FitOptions& options, Hook& hook) {
+                const FitOptions& options, EarlyStoppingState<T>& stopping, Hook& hook) {
     const Index n = data.x.rows;
     const Index batch_size = std::min(options.batch_size, n);
     const Index n_batches = (n + batch_size - 1) / batch_size;
@@ -145,9 +154,7 @@ class Trainer {
 
     FitResult result;
     result.epochs.reserve(static_cast<std::size_t>(std::min<Index>(options.epochs, 1024)));
-    double best = std::numeric_limits<double>::infinity();
-    Index waited = 0;
-    for (Index e = 0; e < options.epochs; ++e) {
+    for (Index e = options.first_epoch; e < options.epochs; ++e) {
       const auto start = std::chrono::steady_clock::now();
       EpochReport report;
       report.epoch = e;
@@ -171,27 +178,28 @@ class Trainer {
       const EarlyStopping& early = options.early_stopping;
       if (early.active) {
         const double monitored = early.on_validation ? report.val_loss : report.loss;
-        if (monitored < best - early.min_delta) {
-          best = monitored;
-          waited = 0;
-          result.best_epoch = e;
+        if (monitored < stopping.best - early.min_delta) {
+          stopping.best = monitored;
+          stopping.waited = 0;
+          stopping.best_epoch = e;
           if (early.restore_best) {
             std::copy_n(network.parameters(), network.n_parameters(),
-                        best_.ensure(network.n_parameters()));
+                        stopping.best_parameters.ensure(network.n_parameters()));
           }
         } else {
-          ++waited;
+          ++stopping.waited;
         }
       }
       if (hook.epoch_end(report)) break;
-      if (early.active && waited > 0 && waited >= early.patience) {
+      if (early.active && stopping.waited > 0 && stopping.waited >= early.patience) {
         result.stopped_early = true;
         break;
       }
     }
+    result.best_epoch = stopping.best_epoch;
     if (options.early_stopping.active && options.early_stopping.restore_best &&
-        result.best_epoch >= 0) {
-      std::copy_n(best_.data(), network.n_parameters(), network.parameters());
+        stopping.best_parameters.size() == network.n_parameters()) {
+      std::copy_n(stopping.best_parameters.data(), network.n_parameters(), network.parameters());
       result.restored_best = true;
     }
     return result;
@@ -251,7 +259,7 @@ class Trainer {
   BatchReader<T> reader_, validation_reader_;
   Workspace<T> work_, validation_work_;
   std::vector<Index> order_;
-  Buffer<T> gradients_, best_;  // (n_parameters)
+  Buffer<T> gradients_;  // (n_parameters)
 };
 
 }  // namespace pyae

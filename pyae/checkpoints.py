@@ -1,0 +1,239 @@
+"""Fits that survive their process: where a fit is, in a file that it can go on from.
+
+`pyae.callbacks.Checkpoint` says where and how often; what is here reads and writes the file. All
+random numbers are functions of the seed and the number of the epoch, so that the weights, the
+optimizer's and early stopping's memory, the seed and the epochs done are all there is to keep.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import time
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from pyae._container import FileFormatError
+from pyae._safefile import as_path, check_writable
+from pyae.callbacks import Checkpoint
+from pyae.model import History, Sequential
+from pyae.saving import load_network, save_network
+
+_ROWS = 256  # that represent a data set
+_BYTES = 1 << 22
+
+
+@dataclasses.dataclass
+class Position:
+    """Where a fit is: enough to go on with it."""
+
+    n_epochs: int  # done
+    over: bool  # it ended before its last epoch: early stopping, a callback, convergence
+    history: History
+    parameters: npt.NDArray[Any]  # flat; before the best ones are restored
+    state: dict[str, Any]
+    stopping: dict[str, Any] | None  # of early stopping
+    seed: int
+
+    def restore(self, model: Sequential) -> None:
+        """Give a built model the weights, the optimizer's state and the seed."""
+        network = model._built_network()
+        network.set_parameters(self.parameters)
+        network.set_state(self.state)
+        model._seed = self.seed
+
+
+class Run:
+    """A fit with a checkpoint.
+
+    Parameters
+    ----------
+    checkpoint : Checkpoint
+        Where and how often to write.
+    model : Sequential
+        What is trained; it need not be built yet.
+    n_features : int
+        Of the training inputs.
+    epochs : int
+        How many epochs the fit has at most, those done before included.
+    settings : dict
+        What else a fit's result depends on: plain data.
+
+    Attributes
+    ----------
+    start : Position or None
+        Where the file says that this fit is; None to start from the beginning.
+
+    Raises
+    ------
+    ValueError
+        The file belongs to another fit.
+    FileFormatError, OSError
+        The file cannot be read or written.
+    """
+
+    def __init__(
+        self,
+        checkpoint: Checkpoint,
+        model: Sequential,
+        n_features: int,
+        epochs: int,
+        settings: dict[str, Any],
+    ) -> None:
+        self._checkpoint = checkpoint
+        self._path = as_path(checkpoint.path)
+        self._model = model
+        self._epochs = epochs
+        self._settings = settings
+        self._newest: Position | None = None
+        self._written = time.monotonic()
+        check_writable(self._path)
+        self.start: Position | None = None
+        if checkpoint.resume and self._path.exists():
+            self._newest = self.start = self._read(n_features)
+
+    def epoch_end(self, epoch: int, history: History) -> None:
+        """Write the file where it is time to; the fit's last epoch waits for `finish`."""
+        network = self._model._built_network()
+        early = self._settings["early_stopping"]
+        stopping = None if early is None else network.early_stopping_state()
+        over = self._model.stop_training or _is_exhausted(stopping, early)
+        last = over or epoch + 1 == self._epochs
+        if not last and not self._is_due(epoch):
+            return
+        self._newest = Position(
+            n_epochs=epoch + 1,
+            over=over,
+            history=history,
+            parameters=network.parameters(),
+            state=network.state(),
+            stopping=stopping,
+            seed=self._model._seed,
+        )
+        if not last:
+            self._write(self._newest, with_parameters=False)
+
+    def finish(self, history: History, restored: bool) -> None:
+        """Write the file of a fit that ended; `restored`: with the weights of its best epoch."""
+        newest, n_epochs = self._newest, len(history.epoch)
+        if newest is None or newest.n_epochs != n_epochs:  # it ended by itself, between two writes
+            network = self._model._built_network()
+            newest = Position(
+                n_epochs, True, history, network.parameters(), network.state(), None, 0
+            )
+            restored = False
+        self._write(newest, with_parameters=restored)
+
+    def _is_due(self, epoch: int) -> bool:
+        epochs, seconds = self._checkpoint.every_epochs, self._checkpoint.every_seconds
+        if epochs is None and seconds is None:
+            return True
+        return (epochs is not None and (epoch + 1) % epochs == 0) or (
+            seconds is not None and time.monotonic() - self._written >= seconds
+        )
+
+    def _write(self, position: Position, *, with_parameters: bool) -> None:
+        training = {
+            "n_epochs": position.n_epochs,
+            "over": position.over,
+            "stopping": position.stopping,
+            "settings": self._settings,
+            "parameters": position.parameters if with_parameters else None,
+        }
+        save_network(self._model, self._path, training)
+        self._written = time.monotonic()
+
+    def _read(self, n_features: int) -> Position:
+        loaded, training = load_network(self._path)
+        advice = (
+            "give another path, or pyae.callbacks.Checkpoint(path, resume=False) to start afresh "
+            "and overwrite it"
+        )
+        if training is None:
+            raise ValueError(
+                f"checkpoint: {self._path} holds a saved model, not a fit to go on with: {advice}"
+            )
+        theirs = _identity(loaded, loaded.n_features, self._model.random_state)
+        mine = _identity(self._model, n_features, self._model.random_state)
+        found = _difference(
+            {**theirs, **training["settings"]}, {**mine, **self._settings}, ""
+        )
+        if found is not None:
+            where, there, here = found
+            raise ValueError(
+                f"checkpoint: {self._path} belongs to another fit: {where} is {there!r} there and "
+                f"{here!r} here. Make them agree, {advice}"
+            )
+        n_epochs = training["n_epochs"]
+        if type(n_epochs) is not int or n_epochs != len(loaded.history.epoch):
+            raise FileFormatError(self._path, f"has a wrong number of epochs, {n_epochs!r}")
+        if n_epochs > self._epochs:
+            raise ValueError(
+                f"epochs must be at least {n_epochs}, so many are in checkpoint {self._path} "
+                f"already, got {self._epochs}; or {advice}"
+            )
+        stopping, parameters = training["stopping"], training["parameters"]
+        network, history = loaded._built_network(), loaded.history
+        if _is_exhausted(stopping, self._settings["early_stopping"]):
+            history.stopped_early = True
+        return Position(
+            n_epochs=n_epochs,
+            over=training["over"] or history.stopped_early,
+            history=history,
+            parameters=network.parameters() if parameters is None else parameters,
+            state=network.state(),
+            stopping=stopping,
+            seed=loaded._seed,
+        )
+
+
+def fingerprint(array: npt.NDArray[Any] | None) -> dict[str, Any] | None:
+    """Return what tells one data set from another: shape, dtype and a hash of some of its rows."""
+    if array is None:
+        return None
+    n_rows = min(len(array), _ROWS, max(1, _BYTES * len(array) // max(array.nbytes, 1)))
+    rows = array[np.linspace(0, len(array) - 1, n_rows).astype(np.int64)]
+    native = np.ascontiguousarray(rows.astype(rows.dtype.newbyteorder("="), copy=False))
+    return {
+        "shape": list(array.shape),
+        "dtype": native.dtype.name,
+        "sha256": hashlib.sha256(native.tobytes()).hexdigest(),
+    }
+
+
+def _is_exhausted(stopping: dict[str, Any] | None, early: dict[str, Any] | None) -> bool:
+    """Whether early stopping has waited long enough."""
+    if stopping is None or early is None:
+        return False
+    return bool(0 < stopping["waited"] >= early["patience"])
+
+
+def _identity(model: Sequential, n_features: int | None, random_state: Any) -> dict[str, Any]:
+    """Return what must agree for one fit to go on with another's state, but for the settings."""
+    return {
+        **model.spec,
+        "dtype": model.dtype.name,
+        "uint8_scale": model.uint8_scale,
+        "n_features": n_features,
+        "random_state": None if random_state is None else model._seed,
+    }
+
+
+def _difference(there: Any, here: Any, where: str) -> tuple[str, Any, Any] | None:
+    """Return where two pieces of plain data differ first, and how."""
+    if isinstance(there, dict) and isinstance(here, dict):
+        for key in {**here, **there}:
+            inner = f"{where}.{key}" if where else str(key)
+            found = _difference(there.get(key), here.get(key), inner)
+            if found is not None:
+                return found
+        return None
+    if isinstance(there, list) and isinstance(here, list) and len(there) == len(here):
+        for i, pair in enumerate(zip(there, here, strict=True)):
+            found = _difference(*pair, f"{where}[{i}]")
+            if found is not None:
+                return found
+        return None
+    return None if there == here else (where, there, here)
