@@ -161,8 +161,8 @@ def _apply(name: str, x: Any, **params: float | bool) -> Floats:
 def vjp(name: str, x: Any, dy: Any, **params: float | bool) -> Floats:
     """Return the vector-Jacobian product: the derivative by x of sum(dy * f(x)).
 
-    For all but softmax, log_softmax and top_k that is ``dy * f'(x)``. It is computed from x, so that it is
-    accurate also where f saturates.
+    For all but softmax, log_softmax and top_k that is ``dy * f'(x)``. It is computed from x, so
+    that it is accurate also where f saturates.
 
     Parameters
     ----------

@@ -54,12 +54,16 @@ class History:
         Whether `EarlyStopping` ended it.
     best_epoch : int or None
         The best epoch, from 0, as `EarlyStopping` saw it.
+    converged : bool
+        Whether training stopped because the optimizer, one that re-evaluates such as L-BFGS, had
+        found no step that makes the loss smaller.
     """
 
     history: dict[str, list[float]] = dataclasses.field(default_factory=dict)
     diverged: bool = False
     stopped_early: bool = False
     best_epoch: int | None = None
+    converged: bool = False
 
     @property
     def epoch(self) -> list[int]:
@@ -474,6 +478,7 @@ class Sequential:
         if start is None or not start.over:
             history.stopped_early = result["stopped_early"]
             history.diverged = result["diverged"]
+            history.converged = result["converged"]
             history.best_epoch = None if result["best_epoch"] < 0 else result["best_epoch"]
         if run is not None and not history.diverged:
             run.finish(history, result["restored_best"])

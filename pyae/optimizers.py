@@ -1,9 +1,11 @@
-"""First-order optimizers: settings here, the updates themselves in C++.
+"""Optimizers: settings here, the updates themselves in C++.
 
-Formulas, names and defaults are those of Keras 3. A learning rate is a number or one of
-`pyae.schedules`. Gradients can be clipped before the update, in one of three ways: ``clipvalue``
-holds each entry in [-c, c], ``clipnorm`` each tensor's L2 norm, ``global_clipnorm`` the L2 norm of
-all gradients together.
+Formulas, names and defaults of the first-order ones are those of Keras 3. A learning rate is a
+number or one of `pyae.schedules`. Their gradients can be clipped before the update, in one of three
+ways: ``clipvalue`` holds each entry in [-c, c], ``clipnorm`` each tensor's L2 norm,
+``global_clipnorm`` the L2 norm of all gradients together.
+
+`LBFGS` evaluates loss and gradient at several points in each step; it is meant for full batches.
 """
 
 from __future__ import annotations
@@ -16,6 +18,7 @@ from pyae._spec import Spec, resolve, table_of
 from pyae.schedules import Schedule, resolve_rate
 
 __all__ = [
+    "LBFGS",
     "SGD",
     "Adadelta",
     "Adagrad",
@@ -35,8 +38,6 @@ class Optimizer(Spec):
     ----------
     learning_rate : float or Schedule, default 0.001
         The step size; positive.
-    clipvalue, clipnorm, global_clipnorm : float, optional
-        Gradient clipping, at most one of the three.
     """
 
     kind: ClassVar[str] = "optimizer"
@@ -47,7 +48,8 @@ class Optimizer(Spec):
         """Raise a TypeError or ValueError that names the field, when one is not allowed."""
         object.__setattr__(self, "learning_rate", resolve_rate(self.learning_rate))
         clips = ("clipvalue", "clipnorm", "global_clipnorm")
-        given = {clip: getattr(self, clip) for clip in clips if getattr(self, clip) is not None}
+        values = {clip: getattr(self, clip, None) for clip in clips}
+        given = {clip: value for clip, value in values.items() if value is not None}
         if len(given) > 1:
             raise ValueError(f"at most one of {', '.join(clips)} may be set, got {given}")
         for clip, limit in given.items():
@@ -374,7 +376,70 @@ class Nadam(Optimizer):
     global_clipnorm: float | None = None
 
 
-_TABLE = table_of(SGD, RMSprop, Adagrad, Adadelta, Adam, AdamW, Nadam)
+@dataclass(frozen=True)
+class LBFGS(Optimizer):
+    """Limited-memory BFGS with a strong-Wolfe line search [1]_, for full batches.
+
+    A step goes along ``-H g``, H being an approximation of the inverse Hessian from the last few
+    steps, to a point w' with ``f(w') <= f(w) + 1e-4 d g`` and a slope of at most 0.9 of the first
+    one in size; differences of f that are within its rounding errors are judged by the slopes [2]_.
+    Where a parameter has an L1 penalty, steps keep within one orthant and parameters become exactly
+    0: OWL-QN [3]_.
+
+    One batch is one step. With ``batch_size`` of at least the number of samples an epoch is one
+    iteration on all of them, read in place and in order whatever ``shuffle`` says; each evaluation
+    costs as much as one step of a first-order optimizer, and most steps need one. When no step
+    makes the loss smaller, `Sequential.fit` ends and sets ``history.converged``.
+
+    Parameters
+    ----------
+    learning_rate : float or Schedule, default 1.0
+        The first step that a search tries, in multiples of ``-H g``; of the length of w's change
+        as long as there is no H. Positive.
+    history_size : int, default 10
+        How many steps H is made from; 1 to 1000. Each takes the memory of two sets of parameters.
+    max_line_search : int, default 25
+        Evaluations in one search; 1 to 1000.
+    tolerance_grad : float, default 0.0
+        Converged once no entry of the gradient is larger than this in size; not negative. 0: go on
+        to the limit of the arithmetic.
+
+    Raises
+    ------
+    ValueError
+        A parameter is outside its limits.
+
+    References
+    ----------
+    .. [1] Nocedal & Wright, "Numerical optimization", 2nd edition, Springer 2006, chapters 3 and 7.
+    .. [2] Hager & Zhang, "A new conjugate gradient method with guaranteed descent and an efficient
+       line search", SIAM Journal on Optimization 16 (2005).
+    .. [3] Andrew & Gao, "Scalable training of L1-regularized log-linear models", ICML 2007.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import pyae
+    >>> X = np.random.default_rng(0).normal(size=(50, 3))
+    >>> model = pyae.Sequential(
+    ...     [pyae.Dense(1)], optimizer=LBFGS(), dtype="float64", random_state=0
+    ... )
+    >>> history = model.fit(X, X @ [1.0, 2.0, 3.0] + 4, epochs=100, batch_size=len(X))
+    >>> history.converged
+    True
+    >>> model.get_weights()[0].ravel().round(6)
+    array([1., 2., 3.])
+    """
+
+    name: ClassVar[str] = "lbfgs"
+
+    learning_rate: float | Schedule = 1.0
+    history_size: int = 10
+    max_line_search: int = 25
+    tolerance_grad: float = 0.0
+
+
+_TABLE = table_of(SGD, RMSprop, Adagrad, Adadelta, Adam, AdamW, Nadam, LBFGS)
 
 
 def resolve_optimizer(value: Any, argument: str = "optimizer") -> Optimizer:

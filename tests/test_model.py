@@ -333,6 +333,7 @@ OPTIMIZERS = [
     optimizers.Adam(schedules.Cosine(0.01, decay_steps=20)),
     optimizers.AdamW(),
     optimizers.Nadam(),
+    optimizers.LBFGS(history_size=3),
 ]
 
 

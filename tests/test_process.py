@@ -110,6 +110,10 @@ def work():
     + "stopping = pyae.callbacks.EarlyStopping('loss', patience=10**9)\n"
     + "work = lambda: model.fit(X, epochs=1_000_000, callbacks=stopping)",
     "one long step": WIDE + "work = lambda: model.fit(X, epochs=1000, batch_size=4096)",
+    "L-BFGS": SMALL.replace("random_state=0", "random_state=0, optimizer='lbfgs'")
+    + "work = lambda: model.fit(X, epochs=1_000_000, batch_size=64)",
+    "L-BFGS, one long step": WIDE.replace("random_state=0", "random_state=0, optimizer='lbfgs'")
+    + "work = lambda: model.fit(X, epochs=1000, batch_size=4096)",
     "one long step, one thread": WIDE.replace("random_state=0", "random_state=0, n_threads=1")
     + "work = lambda: model.fit(X, epochs=1000, batch_size=4096)",
     "long validation": NARROW_END
@@ -461,6 +465,7 @@ OPTIMIZERS = {
     "adam": "pyae.optimizers.Adam(pyae.schedules.WarmUp(5, then=pyae.schedules.Cosine(0.01, 100)))",
     "adamw": "pyae.optimizers.AdamW(global_clipnorm=0.1)",
     "nadam": "pyae.optimizers.Nadam(clipnorm=0.1)",
+    "lbfgs": "'lbfgs'",
 }
 
 

@@ -3,7 +3,7 @@
 #include "nn/corruption.hpp"
 #include "nn/initializers.hpp"
 #include "nn/losses.hpp"
-#include "optim/first_order.hpp"
+#include "optim/optimizers.hpp"
 
 namespace pyae {
 namespace {
@@ -55,8 +55,8 @@ py::dict loss_table() {
 }
 
 py::dict optimizer_table() {
-  py::dict names = table<FirstOrderRule>();
-  for_each_item<FirstOrderRule>([&](const auto& rule) {
+  py::dict names = table<OptimizerKind>();
+  for_each_item<OptimizerKind>([&](const auto& rule) {
     names[py::str(rule.name)]["learning_rate"] =
         std::decay_t<decltype(rule)>::default_learning_rate;
   });

@@ -197,6 +197,7 @@ class PyNetwork {
       hook.rethrow();
     }
     py::dict summary;
+    summary["converged"] = result.converged;
     summary["diverged"] = result.diverged;
     summary["diverged_epoch"] = result.last.epoch;
     summary["diverged_learning_rate"] = result.last.learning_rate;
@@ -255,7 +256,6 @@ class PyNetwork {
       check(team, data, "X", "y");
       Workspace<T> work;  // for all rows at once, so not one to keep
       BatchReader<T> reader;
-      reader.prepare(data, data.x.rows);
       const auto batch = reader.read(team, data, NoCorruption{}, 0, 0, nullptr, 0, data.x.rows);
       return network_
           .loss_and_gradients(team, work, batch.x, batch.t, batch.weights, data.x.rows, out)

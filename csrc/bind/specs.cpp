@@ -78,7 +78,7 @@ OptimizerSpec to_optimizer_spec(const py::dict& dict) {
   };
   spec.clipping = {clip("clipvalue"), clip("clipnorm"), clip("global_clipnorm")};
   spec.options = reader.take_options();
-  make_item<FirstOrderRule>(spec.options, "optimizer");
+  make_item<OptimizerKind>(spec.options, "optimizer");
   return spec;
 }
 

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "bind/arrays.hpp"
+#include "optim/optimizers.hpp"
 #include "train/trainer.hpp"
 
 namespace pyae {

@@ -11,8 +11,6 @@
 // Formulas and names are those of Keras 3.
 #pragma once
 
-#include <functional>
-
 #include "linalg/math.hpp"
 #include "nn/options.hpp"
 
@@ -441,34 +439,67 @@ inline bool any_nan(const T* x, Index n) {
   return any(found);
 }
 
-// The k-th largest of the numbers x (n) if it is positive, otherwise the smallest positive number.
-// k < n. The row is cut into about 4k groups; the k-th largest of the groups' maxima is a lower
-// bound, which few of the row's values reach, and only among those is selected.
 template <class T>
-inline T kth_largest_positive(const T* x, Index n, Index k) {
+inline Index count_from(const T* x, Index n, T low) {
+  IntVec<Vec<T>> found{};  // minus the number, lane by lane
+  for_lanes<T>(n, [&](Index i, Index count) {
+    found += load_up_to(x + i, count) >= splat<Vec<T>>(static_cast<double>(low));
+  });
+  Index total = 0;
+  for (Index lane = 0; lane < kLanes<T>; ++lane) total -= found[lane];
+  return total;
+}
+
+// The least number t >= bound > 0 that at most k of the numbers x (n) reach - or, where equal
+// numbers leave no such choice, the greatest that more than k reach. Positive floating-point
+// numbers are ordered as their bits are, which are bisected; counting takes whole vectors, without
+// branches.
+template <class T>
+inline T bisect_for(const T* x, Index n, Index k, T bound) {
+  using Bits = UintOf<T>;
+  const auto bits = [](T value) {
+    Bits b;
+    std::memcpy(&b, &value, sizeof(b));
+    return b;
+  };
+  if (count_from(x, n, bound) <= k) return bound;
+  Bits low = bits(bound), high = bits(row_max(x, n)) + 1;
+  while (high - low > 1) {
+    const Bits middle = low + (high - low) / 2;
+    T value;
+    std::memcpy(&value, &middle, sizeof(value));
+    const Index count = count_from(x, n, value);
+    if (count == k) return value;
+    (count > k ? low : high) = middle;
+  }
+  T value;
+  std::memcpy(&value, &low, sizeof(value));
+  return value;
+}
+
+// The same for any long row, with the smallest positive number for a bound. The row is cut into at
+// least 3k groups; what k of their maxima reach is a bound that few of the row's numbers reach.
+template <class T>
+inline T bisect_row_for(const T* x, Index n, Index k) {
   using V = Vec<T>;
   constexpr Index lanes = kLanes<T>;
+  const T least = std::numeric_limits<T>::denorm_min();
+  const Index vectors = n / (4 * std::max(k, lanes));  // that a group has; each lane is a group
+  if (vectors < 4) return bisect_for(x, n, k, least);
   static thread_local std::vector<T> scratch;
   if (scratch.size() < static_cast<std::size_t>(n)) scratch.resize(static_cast<std::size_t>(n));
   T* const found = scratch.data();
-  const auto select_kth = [&](Index count) {
-    std::nth_element(found, found + k - 1, found + count, std::greater<T>());
-    return found[k - 1];
-  };
-  T bound = std::numeric_limits<T>::denorm_min();
-  const Index vectors = n / (4 * std::max(k, lanes));  // that a group has; each lane is a group
-  if (vectors > 1) {
-    Index groups = 0;
-    for (Index i = 0; i + vectors * lanes <= n; i += vectors * lanes, groups += lanes) {
-      V most = load(x + i);
-      for (Index v = 1; v < vectors; ++v) {
-        const V next = load(x + i + v * lanes);
-        most = select(next > most, next, most);
-      }
-      store(found + groups, most);
+  Index groups = 0;
+  for (Index i = 0; i + vectors * lanes <= n; i += vectors * lanes, groups += lanes) {
+    V most = load(x + i);
+    for (Index v = 1; v < vectors; ++v) {
+      const V next = load(x + i + v * lanes);
+      most = select(next > most, next, most);
     }
-    bound = std::max(bound, select_kth(groups));
+    store(found + groups, most);
   }
+  const T bound = bisect_for(found, groups, k, least);
+  if (count_from(found, groups, bound) < k) return bisect_for(x, n, k, least);
   Index count = 0;
   for_lanes<T>(n, [&](Index i, Index part) {
     const V v = load_up_to(x + i, part);
@@ -477,7 +508,7 @@ inline T kth_largest_positive(const T* x, Index n, Index k) {
       if (v[lane] >= bound) found[count++] = v[lane];
     }
   });
-  return count < k ? bound : select_kth(count);
+  return bisect_for(found, count, k, bound);
 }
 
 }  // namespace detail
@@ -499,9 +530,8 @@ struct TopK {  // max(x, 0) of the row's k largest, else 0; Makhzani & Frey 2013
       map_row(x, y, n, [](Vec<T> v) { return at_least(v, Vec<T>{}); });
       return;
     }
-    const T least = detail::kth_largest_positive(x, n, k);
-    Index surplus = -k;
-    for (Index i = 0; i < n; ++i) surplus += x[i] >= least;
+    const T least = detail::bisect_row_for(x, n, k);
+    Index surplus = detail::count_from(x, n, least) - k;
     map_row(x, y, n, [&](Vec<T> v) {
       return select(v >= splat<Vec<T>>(static_cast<double>(least)), v, Vec<T>{});
     });

@@ -109,11 +109,13 @@ class Network {
     return loss;
   }
 
-  // Loss of a batch, and the gradients of loss and penalties by all parameters, (n_parameters).
+  // Loss of a batch, and the gradients of loss and penalties by all parameters, (n_parameters); at
+  // other parameters than the network's own where `at` is given.
   BatchLoss loss_and_gradients(const Team& team, Workspace<T>& work, const T* x, const T* t,
-                               const T* weights, Index batch, T* gradients) const {
+                               const T* weights, Index batch, T* gradients,
+                               const T* at = nullptr) const {
     prepare(work, batch);
-    const Pass<T> pass{team, work.scratch, parameters(), batch};
+    const Pass<T> pass{team, work.scratch, at == nullptr ? parameters() : at, batch};
     const T* y = run(pass, work, x, n_layers(), true);
 
     BatchLoss loss;
@@ -246,7 +248,7 @@ class Network {
     double total = 0;
     for (const Tensor& tensor : tensors_) {
       if (tensor.penalty.empty()) continue;
-      total += parameter_penalty(pass.team, tensor.penalty, parameters() + tensor.offset,
+      total += parameter_penalty(pass.team, tensor.penalty, pass.parameters + tensor.offset,
                                  gradients == nullptr ? nullptr : gradients + tensor.offset,
                                  tensor.size());
     }

@@ -11,10 +11,8 @@ namespace {
 template <class T>
 class FirstOrder final : public Optimizer<T> {
  public:
-  FirstOrder(OptimizerSpec spec, Index n)
-      : Optimizer<T>(std::move(spec)),
-        rule_(make_item<FirstOrderRule>(this->spec_.options, "optimizer")),
-        n_(n) {
+  FirstOrder(OptimizerSpec spec, FirstOrderRule rule, Index n)
+      : Optimizer<T>(std::move(spec)), rule_(std::move(rule)), n_(n) {
     reset(n);
   }
 
@@ -32,7 +30,9 @@ class FirstOrder final : public Optimizer<T> {
     std::fill_n(slots, n_slots() * n, static_cast<T>(initial));
   }
 
-  bool step(const Team& team, const std::vector<Tensor>& tensors, T* w, T* g) override {
+  // While it is used, g is overwritten with the old w, for the case that a new one is not finite.
+  Outcome step(const Team& team, const std::vector<Tensor>& tensors, Objective<T>&, double, T* w,
+               T* g) override {
     const double lr = this->learning_rate();
     const Clipping& clipping = this->spec_.clipping;
     const double overall =
@@ -56,7 +56,7 @@ class FirstOrder final : public Optimizer<T> {
             });
           }
           if (!finite) std::copy_n(g, n_, w);
-          return finite.load();
+          return finite ? Outcome::updated : Outcome::diverged;
         },
         rule_);
   }
@@ -103,11 +103,12 @@ class FirstOrder final : public Optimizer<T> {
 }  // namespace
 
 template <class T>
-std::unique_ptr<Optimizer<T>> make_optimizer(OptimizerSpec spec, Index n_parameters) {
-  return std::make_unique<FirstOrder<T>>(std::move(spec), n_parameters);
+std::unique_ptr<Optimizer<T>> make_first_order(OptimizerSpec spec, FirstOrderRule rule,
+                                               Index n_parameters) {
+  return std::make_unique<FirstOrder<T>>(std::move(spec), std::move(rule), n_parameters);
 }
 
-template std::unique_ptr<Optimizer<float>> make_optimizer(OptimizerSpec, Index);
-template std::unique_ptr<Optimizer<double>> make_optimizer(OptimizerSpec, Index);
+template std::unique_ptr<Optimizer<float>> make_first_order(OptimizerSpec, FirstOrderRule, Index);
+template std::unique_ptr<Optimizer<double>> make_first_order(OptimizerSpec, FirstOrderRule, Index);
 
 }  // namespace pyae

@@ -198,8 +198,8 @@ struct Nadam : AdamMoments {  // Adam with Nesterov momentum; Dozat 2016
 // The table: to add a first-order optimizer, write its rule above and its name here.
 using FirstOrderRule = std::variant<Sgd, RMSprop, Adagrad, Adadelta, Adam, AdamW, Nadam>;
 
-// Throws std::invalid_argument for an unknown name or a field outside its limits.
 template <class T>
-std::unique_ptr<Optimizer<T>> make_optimizer(OptimizerSpec spec, Index n_parameters);
+std::unique_ptr<Optimizer<T>> make_first_order(OptimizerSpec spec, FirstOrderRule rule,
+                                               Index n_parameters);
 
 }  // namespace pyae

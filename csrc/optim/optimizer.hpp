@@ -33,6 +33,22 @@ struct OptimizerState {
   Buffer<T> slots;        // (n_slots, n_parameters)
 };
 
+// The loss of the batch at hand, penalties included, as a function of all parameters: for
+// optimizers that look at more points than the one they stand at.
+template <class T>
+class Objective {
+ public:
+  virtual ~Objective() = default;
+  // The loss at w (n); its gradient goes into g (n).
+  virtual double evaluate(const T* w, T* g) = 0;
+};
+
+enum class Outcome {
+  updated,
+  converged,  // no step makes the loss smaller; w is as it was
+  diverged,   // a value would become non-finite; w is as it was
+};
+
 template <class T>
 class Optimizer {
  public:
@@ -40,9 +56,11 @@ class Optimizer {
   virtual ~Optimizer() = default;
 
   virtual Index n_slots() const = 0;
-  // One update of w from the gradients g, both (n). Where any value would become non-finite, w
-  // stays as it was and false is returned. g is overwritten: it keeps the old w for that case.
-  virtual bool step(const Team& team, const std::vector<Tensor>& tensors, T* w, T* g) = 0;
+  // Whether steps evaluate the objective. The last point they evaluate is then the one they take.
+  virtual bool reevaluates() const { return false; }
+  // One update of w (n), where the objective is `loss` and its gradient g (n); g is overwritten.
+  virtual Outcome step(const Team& team, const std::vector<Tensor>& tensors,
+                       Objective<T>& objective, double loss, T* w, T* g) = 0;
   // Forgets everything: n is the number of parameters.
   virtual void reset(Index n) = 0;
 

@@ -8,7 +8,7 @@
 
 #include "nn/corruption.hpp"
 #include "nn/network.hpp"
-#include "optim/first_order.hpp"
+#include "optim/optimizer.hpp"
 #include "train/rows.hpp"
 
 namespace pyae {
@@ -63,7 +63,7 @@ class Hook : public Interrupt {
 
 struct FitResult {
   std::vector<EpochReport> epochs;
-  bool diverged = false, stopped_early = false, restored_best = false;
+  bool diverged = false, converged = false, stopped_early = false, restored_best = false;
   Index best_epoch = -1;
   EpochReport last;  // where it diverged
 };
@@ -88,15 +88,11 @@ class LossMean {
   Index counted_ = 0, rows_ = 0;
 };
 
-// Batches of a data set, converted into buffers of its own where they cannot be used in place.
+// Batches of a data set, converted into buffers of its own where they cannot be used in place. The
+// first batch is the largest, so that the others find the buffers made.
 template <class T>
 class BatchReader {
  public:
-  void prepare(const DataSet<T>& data, Index batch) {
-    x_.ensure(batch * data.x.columns);
-    t_.ensure(batch * data.t.columns);
-    weights_.ensure(batch);
-  }
   struct Batch {
     const T *x, *t, *weights;
   };
@@ -109,14 +105,14 @@ class BatchReader {
       if (rows == nullptr && !to_change) {
         if (const T* direct = in_place<T>(source, first)) return direct;
       }
-      gather(team, source, rows, first, count, buffer.data());
+      gather(team, source, rows, first, count, buffer.ensure(count * source.columns));
       return buffer.data();
     };
     batch.x = fetch(data.x, x_, !clean);
     if (data.same && clean) {
       batch.t = batch.x;
     } else if (data.same && batch.x == x_.data()) {
-      std::copy_n(batch.x, count * data.x.columns, t_.data());
+      std::copy_n(batch.x, count * data.x.columns, t_.ensure(count * data.x.columns));
       batch.t = t_.data();
     } else {
       batch.t = fetch(data.t, t_, false);
@@ -127,8 +123,9 @@ class BatchReader {
       if (rows == nullptr) {
         batch.weights = data.weights + first;
       } else {
-        for (Index i = 0; i < count; ++i) weights_.data()[i] = data.weights[rows[i]];
-        batch.weights = weights_.data();
+        T* weights = weights_.ensure(count);
+        for (Index i = 0; i < count; ++i) weights[i] = data.weights[rows[i]];
+        batch.weights = weights;
       }
     }
     return batch;
@@ -136,6 +133,50 @@ class BatchReader {
 
  private:
   Buffer<T> x_, t_, weights_;
+};
+
+// A batch as an optimizer that re-evaluates sees it: inputs, targets and corruption stay the same.
+template <class T>
+class BatchObjective final : public Objective<T> {
+ public:
+  using Batch = typename BatchReader<T>::Batch;
+
+  BatchObjective(const Network<T>& network, const Team& team, Workspace<T>& work)
+      : network_(network), team_(team), work_(work) {}
+
+  void look_at(const Batch& batch, Index count) {
+    batch_ = batch;
+    count_ = count;
+  }
+  double evaluate(const T* w, T* g) override {
+    loss_ =
+        network_.loss_and_gradients(team_, work_, batch_.x, batch_.t, batch_.weights, count_, g, w);
+    return loss_.mean(network_.sum_reduction());
+  }
+  // The loss at the network's own parameters. g holds their gradient already where the last step
+  // ended there, on the same batch.
+  const BatchLoss& at_parameters(T* g) {
+    const T* w = network_.parameters();
+    if (!known_ || !std::equal(w, w + network_.n_parameters(), known_at_.data())) evaluate(w, g);
+    known_ = false;
+    return loss_;
+  }
+  // The batch will come again, and the last point evaluated is where the network is now.
+  void remember() {
+    std::copy_n(network_.parameters(), network_.n_parameters(),
+                known_at_.ensure(network_.n_parameters()));
+    known_ = true;
+  }
+
+ private:
+  const Network<T>& network_;
+  const Team& team_;
+  Workspace<T>& work_;
+  Batch batch_{};
+  Index count_ = 0;
+  BatchLoss loss_;
+  bool known_ = false;
+  Buffer<T> known_at_;  // (n_parameters)
 };
 
 template <class T>
@@ -148,10 +189,10 @@ class Trainer {
     const Index n = data.x.rows;
     const Index batch_size = std::min(options.batch_size, n);
     const Index n_batches = (n + batch_size - 1) / batch_size;
-    reader_.prepare(data, batch_size);
     network.prepare(work_, batch_size);
     order_.resize(options.shuffle ? static_cast<std::size_t>(n) : 0);
 
+    BatchObjective<T> objective(network, team, work_);
     FitResult result;
     result.epochs.reserve(static_cast<std::size_t>(std::min<Index>(options.epochs, 1024)));
     for (Index e = options.first_epoch; e < options.epochs; ++e) {
@@ -160,8 +201,9 @@ class Trainer {
       report.epoch = e;
       hook.progress = {e, 0, n_batches, 0};
       network.prepare(work_, batch_size);
-      if (!run_epoch(network, optimizer, epochs_trained, team, data, options, batch_size, hook,
-                     report)) {
+      const Outcome outcome = run_epoch(network, optimizer, epochs_trained, team, data, options,
+                                        batch_size, hook, objective, report);
+      if (outcome == Outcome::diverged) {
         optimizer.reset(network.n_parameters());
         result.diverged = true;
         result.last = report;
@@ -191,7 +233,15 @@ class Trainer {
         }
       }
       if (hook.epoch_end(report)) break;
+<<<<<<< HEAD
       if (early.active && stopping.waited > 0 && stopping.waited >= early.patience) {
+=======
+      if (outcome == Outcome::converged) {
+        result.converged = true;
+        break;
+      }
+      if (early.active && waited > 0 && waited >= early.patience) {
+>>>>>>> est
         result.stopped_early = true;
         break;
       }
@@ -209,7 +259,6 @@ class Trainer {
   double evaluate(const Network<T>& network, const Team& team, const DataSet<T>& data,
                   Index batch_size) {
     batch_size = std::min(batch_size, data.x.rows);
-    validation_reader_.prepare(data, batch_size);
     network.prepare(validation_work_, batch_size);
     LossMean mean;
     for (Index first = 0; first < data.x.rows; first += batch_size) {
@@ -223,37 +272,47 @@ class Trainer {
   }
 
  private:
-  // False when the loss or the weights stopped being finite; the weights are the last finite ones.
-  bool run_epoch(Network<T>& network, Optimizer<T>& optimizer, std::uint64_t epoch,
-                 const Team& team, const DataSet<T>& data, const FitOptions& options,
-                 Index batch_size, Hook& hook, EpochReport& report) {
+  // Diverged when the loss or the weights stopped being finite, the weights being the last finite
+  // ones; converged when no batch had a step to take, and the next epoch has the same ones.
+  Outcome run_epoch(Network<T>& network, Optimizer<T>& optimizer, std::uint64_t epoch,
+                    const Team& team, const DataSet<T>& data, const FitOptions& options,
+                    Index batch_size, Hook& hook, BatchObjective<T>& objective,
+                    EpochReport& report) {
     const Index n = data.x.rows;
     const Team undisturbed(team.threads());  // an update is never left half done
+    const bool clean = std::holds_alternative<NoCorruption>(options.corruption);
+    const bool whole = batch_size == n && optimizer.reevaluates();  // read in place, in any order
     Index* order = nullptr;
-    if (options.shuffle) {
+    if (options.shuffle && !whole) {
       std::iota(order_.begin(), order_.end(), Index{0});
       shuffle(network.seed(), epoch, order_.data(), n);
       order = order_.data();
     }
     T* gradients = gradients_.ensure(network.n_parameters());
     LossMean mean;
+    Outcome outcome = clean ? Outcome::converged : Outcome::updated;
     for (Index first = 0; first < n; first += batch_size) {
       const Index count = std::min(batch_size, n - first);
-      const auto batch = reader_.read(team, data, options.corruption, network.seed(), epoch,
-                                      order == nullptr ? nullptr : order + first, first, count);
-      const BatchLoss loss = network.loss_and_gradients(team, work_, batch.x, batch.t,
-                                                        batch.weights, count, gradients);
+      objective.look_at(reader_.read(team, data, options.corruption, network.seed(), epoch,
+                                     order == nullptr ? nullptr : order + first, first, count),
+                        count);
+      const BatchLoss loss = objective.at_parameters(gradients);
       report.learning_rate = optimizer.learning_rate();
-      if (!std::isfinite(loss.data) || !std::isfinite(loss.penalty)) return false;
-      if (!optimizer.step(undisturbed, network.tensors(), network.parameters(), gradients)) {
-        return false;
+      if (!std::isfinite(loss.data) || !std::isfinite(loss.penalty)) return Outcome::diverged;
+      const Outcome step =
+          optimizer.step(undisturbed, network.tensors(), objective,
+                         loss.mean(network.sum_reduction()), network.parameters(), gradients);
+      if (step == Outcome::diverged) return step;
+      if (step == Outcome::updated) {
+        outcome = step;
+        if (whole && clean) objective.remember();
       }
       mean.add(loss, count);
       hook.progress.batch = first / batch_size + 1;
       hook.progress.loss = mean.value(network.sum_reduction());
     }
     report.loss = mean.value(network.sum_reduction());
-    return true;
+    return outcome;
   }
 
   BatchReader<T> reader_, validation_reader_;

@@ -401,8 +401,16 @@ class _Objective:
         return model.build(self.n_features)
 
     def weights(self, w: Vector) -> list[Floats]:
-        """Return a vector as the network's weights."""
+        """Return a vector as the network's weights.
+
+        Of the equal softmax models whose rows differ by a common one, it is that with a mean of 0
+        where no penalty tells them apart.
+        """
         matrix = w.reshape(self.rows, -1)
+        if self.rows > 1:
+            free = slice(self.n_features, None) if self.l1 or self.l2 else slice(None)
+            matrix = matrix.copy()
+            matrix[:, free] -= matrix[:, free].mean(axis=0)
         bias = [matrix[:, -1]] if self.has_intercept else []
         return [matrix[:, : self.n_features].T, *bias]
 

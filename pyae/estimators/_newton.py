@@ -85,13 +85,14 @@ def minimize(problem: Problem, w: Vector) -> Iterator[Iterate]:
 
 
 def _newton_step(hessian: Matrix, gradient: Vector) -> Vector:
-    """Return the minimiser of the quadratic model; the shortest where it is not unique."""
+    """Return the minimiser of the quadratic model.
+
+    A ridge at the size of rounding errors chooses a short one where it is not unique.
+    """
     scale = 1 / np.sqrt(np.maximum(np.diag(hessian), np.finfo(float).tiny))
     scaled = hessian * scale[:, np.newaxis] * scale
-    values, vectors = np.linalg.eigh(scaled)
-    usable = values > values[-1] * len(values) * np.finfo(float).eps
-    along = (vectors.T @ (scale * gradient))[usable] / values[usable]
-    return np.asarray(-scale * (vectors[:, usable] @ along))
+    scaled[np.diag_indices(len(scaled))] += len(scaled) * np.finfo(float).eps
+    return np.asarray(-scale * np.linalg.solve(scaled, scale * gradient))
 
 
 def _quadratic_l1_step(hessian: Matrix, gradient: Vector, w: Vector, l1: Vector) -> Vector:

@@ -75,7 +75,7 @@ class Display:
 
     def _repr_png_(self) -> bytes | None:
         """Return the picture for a notebook; it shows figures of pyplot by itself."""
-        if not hasattr(self, "figure_") or self.figure_.number is not None:  # type: ignore[attr-defined, unused-ignore]
+        if not hasattr(self, "figure_") or self.figure_.canvas.manager is not None:
             return None
         file = io.BytesIO()
         self.figure_.savefig(file, format="png")

@@ -59,7 +59,7 @@ class ReconstructionDisplay(Display):
     >>> X, _ = pyae.datasets.load_digits()
     >>> display = ReconstructionDisplay.from_predictions(X, {"blurred": 0.5 * X + 0.1}, n_images=5)
     >>> list(display.rows), round(display.errors["blurred"], 2)
-    (['original', 'blurred'], 4.35)
+    (['original', 'blurred'], 2.44)
     """
 
     rows: dict[str, npt.NDArray[Any]]

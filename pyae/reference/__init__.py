@@ -4,7 +4,7 @@ It computes what the compiled library computes, from the same specs and the same
 in code meant to be read; the tests compare the two, and the benchmarks race them.
 
 `activations`, `losses`, `penalties`, `corruption`, `initializers`, `optimizers` and `schedules`
-each hold formulas and a table from name to formula; `network` is back-propagation and `training`
+each hold formulas and a table from name to formula, `lbfgs` its line search too; `network` is back-propagation and `training`
 the loop; `random` makes the random numbers.
 """
 
@@ -13,6 +13,7 @@ from __future__ import annotations
 from .activations import ACTIVATIONS
 from .corruption import CORRUPTIONS, corrupt
 from .initializers import INITIALIZERS, initial_kernel
+from .lbfgs import LBFGS
 from .losses import LOSSES, loss, loss_gradient
 from .network import Network
 from .optimizers import OPTIMIZERS, build_optimizer, clip_gradients
@@ -24,6 +25,7 @@ __all__ = [
     "ACTIVATIONS",
     "CORRUPTIONS",
     "INITIALIZERS",
+    "LBFGS",
     "LOSSES",
     "OPTIMIZERS",
     "SCHEDULES",

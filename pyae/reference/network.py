@@ -190,6 +190,18 @@ class Network:
         return batch
 
     @property
+    def l1_penalties(self) -> Array:
+        """The L1 penalty of each parameter: (n_parameters,)."""
+        l1 = np.zeros_like(self.parameters)
+        views = iter(cut(l1, [view.shape for view in self.parameter_views]))
+        for layer in self.layers:
+            if layer.spec.tied_to is None:
+                next(views)[...] = (layer.spec.kernel_regularizer or {}).get("l1", 0)
+            if layer.b is not None:
+                next(views)[...] = (layer.spec.bias_regularizer or {}).get("l1", 0)
+        return l1
+
+    @property
     def _from_logits(self) -> bool:
         """Whether the output activation is the loss's canonical link."""
         link = self.layers[-1].spec.activation.name

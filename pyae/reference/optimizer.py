@@ -1,4 +1,4 @@
-"""What the first-order optimizers share: a step counter, a learning rate, slots, and clipping."""
+"""What the optimizers share: a step counter, a learning rate, slots, and clipping."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""First-order optimizers on one flat parameter array, in place.
+"""Optimizers on one flat parameter array; first-order ones in place.
 
 `w`, `g` and every slot have the shape (n_parameters,). ``t = step + 1`` counts from 1; the
 counter belongs to the optimizer and advances once a step.
@@ -10,10 +10,12 @@ import numpy as np
 
 from .adam import Adam, AdamW, Nadam
 from .arrays import Array, Spec, look_up, split_spec
+from .lbfgs import LBFGS
 from .optimizer import Optimizer, clip_gradients
 from .schedules import Rate
 
 __all__ = [
+    "LBFGS",
     "OPTIMIZERS",
     "SGD",
     "Adadelta",
@@ -160,6 +162,7 @@ OPTIMIZERS: dict[str, type[Optimizer]] = {
     "adam": Adam,
     "adamw": AdamW,
     "nadam": Nadam,
+    "lbfgs": LBFGS,
 }
 
 

@@ -11,9 +11,11 @@ import numpy.typing as npt
 
 from .arrays import Array, Spec
 from .corruption import corrupt, with_feature_range
+from .lbfgs import LBFGS
 from .network import BatchLoss, Network
 from .optimizers import clip_gradients
 from .random import permutation
+from .schedules import learning_rate_at
 
 
 @dataclass
@@ -100,6 +102,8 @@ def train(
             history["val_loss"].append(_validate(network, validation_data, batch_size))
         if steps_left is not None:
             steps_left -= n_steps
+        if noise is None and n_steps == 0:
+            break  # converged
     return history
 
 
@@ -118,20 +122,26 @@ def _train_epoch(
     shuffle: bool,
     max_steps: int | None,
 ) -> tuple[float, float, int]:
-    """Return the epoch's loss, its last learning rate and its number of updates."""
+    """Return the epoch's loss, its last learning rate and its number of updates.
+
+    No update at all means that the optimizer, one that re-evaluates, has converged.
+    """
     n, epoch, seed = len(X), network.epochs_trained, network.seed
     order = permutation(n, seed, epoch) if shuffle else np.arange(n)  # (n,)
     mean = EpochLoss(network.reduction)
-    learning_rate = 0.0
-    starts = range(0, n, batch_size)[:max_steps]
-    for start in starts:
+    learning_rate, before = 0.0, network.optimizer.iterations
+    for start in range(0, n, batch_size)[:max_steps]:
         rows = order[start : start + batch_size]  # (m,)
         x = corrupt(noise, X[rows].astype(network.dtype, copy=False), rows, epoch, seed)
-        batch = network.backward(x, Y[rows], None if weight is None else weight[rows])
+        y, w = Y[rows], None if weight is None else weight[rows]
+        batch = network.backward(x, y, w)
         mean.add(batch, len(rows))
-        learning_rate = update(network)
+        if isinstance(network.optimizer, LBFGS):
+            learning_rate = minimize(network, network.optimizer, batch, x, y, w)
+        else:
+            learning_rate = update(network)
     network.epochs_trained += 1
-    return mean.value, learning_rate, len(starts)
+    return mean.value, learning_rate, network.optimizer.iterations - before
 
 
 def update(network: Network) -> float:
@@ -139,6 +149,32 @@ def update(network: Network) -> float:
     optimizer = network.optimizer
     clip_gradients(network.gradients, network.gradient_views, *optimizer.clipping)
     return optimizer.step(network.parameters, network.gradients, network.is_kernel)
+
+
+def minimize(
+    network: Network,
+    optimizer: LBFGS,
+    batch: BatchLoss,
+    X: Array,
+    Y: Array,
+    weight: Array | None,
+) -> float:
+    """Do one step on a batch, whose loss and gradients are there; return the learning rate."""
+
+    def objective(w: Array) -> tuple[float, Array]:
+        network.parameters[...] = w
+        return network.backward(X, Y, weight).total, network.gradients.copy()
+
+    rate = learning_rate_at(optimizer.learning_rate, optimizer.iterations)
+    w, _ = optimizer.minimize(
+        objective,
+        network.parameters.copy(),
+        batch.total,
+        network.gradients.copy(),
+        network.l1_penalties,
+    )
+    network.parameters[...] = w
+    return rate
 
 
 def evaluate(

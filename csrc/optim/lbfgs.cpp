@@ -1,0 +1,279 @@
+#include "optim/lbfgs.hpp"
+
+#include <array>
+
+#include "linalg/simd.hpp"
+#include "optim/line_search.hpp"
+
+namespace pyae {
+namespace {
+
+// f(begin, end) over ranges of n parameters, shared among the threads.
+template <class F>
+void for_parameters(const Team& team, Index n, const F& f) {
+  team.for_ranges(n, 16384, 0.5, f);
+}
+
+// The sum of f(i) over i = 0 ... n-1 in double, the same bits for any number of threads.
+template <class F>
+double ordered_total(const Team& team, Index n, const F& f) {
+  constexpr Index kPieces = 64, kChains = 8;  // sums side by side, so that none waits for another
+  std::array<double, kPieces> partial{};
+  const Index grain = std::max<Index>(4096, (n + kPieces - 1) / kPieces);
+  team.for_ranges(n, grain, 0.5, [&](Index begin, Index end) {
+    double chains[kChains] = {};
+    Index i = begin;
+    for (; i + kChains <= end; i += kChains) {
+      for (Index c = 0; c < kChains; ++c) chains[c] += f(i + c);
+    }
+    for (; i < end; ++i) chains[0] += f(i);
+    double& sum = partial[static_cast<std::size_t>(begin / grain)];
+    for (const double chain : chains) sum += chain;
+  });
+  double total = 0;
+  for (const double part : partial) total += part;
+  return total;
+}
+
+template <class T>
+double dot(const Team& team, const T* a, const T* b, Index n) {
+  return ordered_total(
+      team, n, [=](Index i) { return static_cast<double>(a[i]) * static_cast<double>(b[i]); });
+}
+
+template <class T>
+T sign_of(T x) {
+  return static_cast<T>((x > 0) - (x < 0));
+}
+
+template <class T>
+class LbfgsOptimizer final : public Optimizer<T> {
+ public:
+  LbfgsOptimizer(OptimizerSpec spec, Lbfgs settings, Index n)
+      : Optimizer<T>(std::move(spec)), settings_(settings) {
+    reset(n);
+  }
+
+  bool reevaluates() const override { return true; }
+  // Changes s of the parameters in the last steps, and changes y of the gradient. `scalar` counts
+  // the pairs that were ever kept, pair i standing in place i modulo the size; its fraction counts
+  // the steps since the last one that gained something.
+  Index n_slots() const override { return 2 * settings_.history_size; }
+
+  void reset(Index n) override {
+    n_ = n;
+    this->state_.step = 0;
+    std::fill_n(this->state_.slots.ensure(n_slots() * n), n_slots() * n, T(0));
+    forget();
+  }
+
+  Outcome step(const Team& team, const std::vector<Tensor>& tensors, Objective<T>& objective,
+               double loss, T* w, T* g) override {
+    for (Buffer<T>* buffer : {&direction_, &trial_, &trial_gradient_}) buffer->ensure(n_);
+    bent_ = std::any_of(tensors.begin(), tensors.end(),
+                        [](const Tensor& tensor) { return tensor.penalty.l1 > 0; });
+    const T* slope = bent_ ? pseudo_gradient(team, tensors, w, g) : g;
+    const double square = dot(team, slope, slope, n_);
+    if (!std::isfinite(square)) return Outcome::diverged;
+    if (largest(slope) <= settings_.tolerance_grad) return Outcome::converged;
+
+    const double rate = this->learning_rate();
+    const double noise = kNoise * std::abs(loss);
+    while (true) {
+      const bool steepest = n_pairs() == 0;
+      find_direction(team, slope);
+      if (bent_) keep_descending(team, tensors, slope);
+      const double fall = dot(team, direction_.data(), slope, n_);
+      // The gain of a step, a product of two gradients, is lost in the rounding errors of both.
+      if (!steepest && std::abs(fall) <= kEpsilonOfType * noise) return Outcome::converged;
+      const double first = steepest ? rate * std::min(1.0, 1 / std::sqrt(square)) : rate;
+      double value = 0;
+      if (fall < 0 && std::isfinite(fall) &&
+          search(team, tensors, objective, {{0, loss, fall}, noise}, first, w, slope, value)) {
+        const bool gained = value < loss - kEpsilonOfType * std::abs(loss);
+        if (!gained && n_idle() + 1 >= kPatience) return Outcome::converged;
+        if (take(team, tensors, w, g)) {
+          count_idle(gained ? 0 : n_idle() + 1);
+          ++this->state_.step;
+          return Outcome::updated;
+        }
+      }
+      if (steepest) return Outcome::converged;
+      forget();
+    }
+  }
+
+ private:
+  static constexpr double kEpsilonOfType = std::numeric_limits<T>::epsilon();
+  static constexpr double kNoise = 16 * kEpsilonOfType;  // of a loss, relative
+  // Steps without a gain that are allowed in a row: near the end the loss, being flat there, does
+  // not change any more while the parameters still become more precise.
+  static constexpr Index kPatience = 10;
+
+  void forget() { this->state_.scalar = 0; }
+  Index n_kept() const { return static_cast<Index>(this->state_.scalar); }
+  Index n_idle() const {
+    return static_cast<Index>((this->state_.scalar - std::floor(this->state_.scalar)) * 16);
+  }
+  void count_idle(Index n) {
+    this->state_.scalar = std::floor(this->state_.scalar) + static_cast<double>(n) / 16;
+  }
+  Index n_pairs() const { return std::min(n_kept(), settings_.history_size); }
+  T* s(Index pair) { return this->state_.slots.data() + pair % settings_.history_size * n_; }
+  T* y(Index pair) { return s(pair) + settings_.history_size * n_; }
+
+  double largest(const T* g) const {
+    T most = 0;
+    for (Index i = 0; i < n_; ++i) most = std::max(most, std::abs(g[i]));
+    return static_cast<double>(most);
+  }
+
+  // f(i, l1) for the parameters i that have an L1 penalty.
+  template <class F>
+  static void for_l1(const Team& team, const std::vector<Tensor>& tensors, const F& f) {
+    for (const Tensor& tensor : tensors) {
+      const T l1 = static_cast<T>(tensor.penalty.l1);
+      if (l1 == 0) continue;
+      for_parameters(team, tensor.size(), [&](Index begin, Index end) {
+        for (Index i = tensor.offset + begin; i < tensor.offset + end; ++i) f(i, l1);
+      });
+    }
+  }
+
+  // The steepest of the one-sided derivatives, where w is 0 and the penalty has no other; g has the
+  // penalty's sign(w) elsewhere.
+  const T* pseudo_gradient(const Team& team, const std::vector<Tensor>& tensors, const T* w,
+                           const T* g) {
+    T* pseudo = pseudo_.ensure(n_);
+    std::copy_n(g, n_, pseudo);
+    for_l1(team, tensors, [&](Index i, T l1) {
+      if (w[i] == 0) pseudo[i] = sign_of(g[i]) * std::max(std::abs(g[i]) - l1, T(0));
+    });
+    return pseudo;
+  }
+
+  // direction = -H slope, by the two loops over the pairs.
+  void find_direction(const Team& team, const T* slope) {
+    T* d = direction_.data();
+    for_parameters(team, n_, [&](Index begin, Index end) {
+      for (Index i = begin; i < end; ++i) d[i] = -slope[i];
+    });
+    const Index last = n_kept(), first = last - n_pairs();
+    if (first == last) return;
+    const auto add = [&](double factor, const T* x) {
+      const T a = static_cast<T>(factor);
+      for_parameters(team, n_, [=](Index begin, Index end) {
+        for (Index i = begin; i < end; ++i) d[i] += a * x[i];
+      });
+    };
+    curvature_.resize(static_cast<std::size_t>(settings_.history_size));
+    weight_.resize(curvature_.size());
+    for (Index pair = last; pair-- > first;) {
+      const auto at = static_cast<std::size_t>(pair % settings_.history_size);
+      curvature_[at] = dot(team, s(pair), y(pair), n_);
+      weight_[at] = dot(team, s(pair), d, n_) / curvature_[at];
+      add(-weight_[at], y(pair));
+    }
+    const auto newest = static_cast<std::size_t>((last - 1) % settings_.history_size);
+    const T scale = static_cast<T>(curvature_[newest] / dot(team, y(last - 1), y(last - 1), n_));
+    for_parameters(team, n_, [&](Index begin, Index end) {
+      for (Index i = begin; i < end; ++i) d[i] *= scale;
+    });
+    for (Index pair = first; pair < last; ++pair) {
+      const auto at = static_cast<std::size_t>(pair % settings_.history_size);
+      add(weight_[at] - dot(team, y(pair), d, n_) / curvature_[at], s(pair));
+    }
+  }
+
+  // Entries of the direction that do not go downhill by themselves are left out.
+  void keep_descending(const Team& team, const std::vector<Tensor>& tensors, const T* slope) {
+    T* d = direction_.data();
+    for_l1(team, tensors, [&](Index i, T) {
+      if (d[i] * slope[i] >= 0) d[i] = 0;
+    });
+  }
+
+  // Leaves in `trial` a point that is good enough, its gradient, and its value; false if there is
+  // none.
+  bool search(const Team& team, const std::vector<Tensor>& tensors, Objective<T>& objective,
+              const LineConditions& conditions, double first, const T* w, const T* slope,
+              double& value) {
+    T *trial = trial_.data(), *gradient = trial_gradient_.data();
+    const T* d = direction_.data();
+    const auto move = [&](double step) {
+      const T a = static_cast<T>(step);
+      for_parameters(team, n_, [=](Index begin, Index end) {
+        for (Index i = begin; i < end; ++i) trial[i] = w[i] + a * d[i];
+      });
+    };
+    if (!bent_) {
+      const LinePoint found =
+          search_wolfe(conditions, first, settings_.max_line_search, [&](double step) -> LinePoint {
+            move(step);
+            value = objective.evaluate(trial, gradient);
+            return {step, value, dot(team, gradient, d, n_)};
+          });
+      return found.step > 0;
+    }
+    const auto orthant = [&](Index i) { return w[i] != 0 ? sign_of(w[i]) : -sign_of(slope[i]); };
+    return search_backward(
+        conditions, first, settings_.max_line_search, [&](double step) -> BentPoint {
+          move(step);
+          for_l1(team, tensors, [&](Index i, T) {
+            if (trial[i] * orthant(i) <= 0) trial[i] = 0;
+          });
+          value = objective.evaluate(trial, gradient);
+          const auto along = [&](const T* derivative) {
+            return ordered_total(team, n_, [=](Index i) {
+              return static_cast<double>(derivative[i]) * static_cast<double>(trial[i] - w[i]);
+            });
+          };
+          return {value, along(slope), along(gradient)};
+        });
+  }
+
+  // Goes to `trial`, and keeps the pair where the curvature along it is positive; false where w
+  // would not change.
+  bool take(const Team& team, const std::vector<Tensor>& tensors, T* w, T* g) {
+    const T *trial = trial_.data(), *gradient = trial_gradient_.data();
+    T *ds = direction_.data(), *dy = g;
+    for_parameters(team, n_, [=](Index begin, Index end) {
+      for (Index i = begin; i < end; ++i) ds[i] = trial[i] - w[i];
+    });
+    const double ss = dot(team, ds, ds, n_);
+    if (!(ss > 0)) return false;
+    for_parameters(team, n_, [=](Index begin, Index end) {
+      for (Index i = begin; i < end; ++i) dy[i] = gradient[i] - g[i];
+    });
+    // The curvature is that of the smooth part.
+    for_l1(team, tensors,
+           [&](Index i, T l1) { dy[i] -= l1 * (sign_of(trial[i]) - sign_of(w[i])); });
+    const double sy = dot(team, ds, dy, n_), yy = dot(team, dy, dy, n_);
+    if (sy > kEpsilonOfType * std::sqrt(ss) * std::sqrt(yy) && std::isfinite(yy)) {
+      std::copy_n(ds, n_, s(n_kept()));
+      std::copy_n(dy, n_, y(n_kept()));
+      this->state_.scalar += 1;
+    }
+    std::copy_n(trial, n_, w);
+    std::copy_n(gradient, n_, g);
+    return true;
+  }
+
+  Lbfgs settings_;
+  Index n_ = 0;
+  bool bent_ = false;  // some parameter has an L1 penalty: steps keep to one orthant
+  Buffer<T> direction_, trial_, trial_gradient_, pseudo_;  // (n_parameters)
+  std::vector<double> curvature_, weight_;                 // (history_size): s y, and alpha
+};
+
+}  // namespace
+
+template <class T>
+std::unique_ptr<Optimizer<T>> make_lbfgs(OptimizerSpec spec, Lbfgs settings, Index n_parameters) {
+  return std::make_unique<LbfgsOptimizer<T>>(std::move(spec), settings, n_parameters);
+}
+
+template std::unique_ptr<Optimizer<float>> make_lbfgs(OptimizerSpec, Lbfgs, Index);
+template std::unique_ptr<Optimizer<double>> make_lbfgs(OptimizerSpec, Lbfgs, Index);
+
+}  // namespace pyae

@@ -1,0 +1,37 @@
+// The table of all optimizers, and how one is made from its settings.
+#pragma once
+
+#include "optim/first_order.hpp"
+#include "optim/lbfgs.hpp"
+
+namespace pyae {
+
+namespace detail {
+template <class Variant, class... More>
+struct Extended;
+template <class... Items, class... More>
+struct Extended<std::variant<Items...>, More...> {
+  using type = std::variant<Items..., More...>;
+};
+}  // namespace detail
+
+// First-order ones have their own list; to add one that re-evaluates, write its name here.
+using OptimizerKind = detail::Extended<FirstOrderRule, Lbfgs>::type;
+
+// Throws std::invalid_argument for an unknown name or a field outside its limits.
+template <class T>
+std::unique_ptr<Optimizer<T>> make_optimizer(OptimizerSpec spec, Index n_parameters) {
+  const auto kind = make_item<OptimizerKind>(spec.options, "optimizer");
+  return std::visit(
+      [&](const auto& item) -> std::unique_ptr<Optimizer<T>> {
+        using Item = std::decay_t<decltype(item)>;
+        if constexpr (std::is_same_v<Item, Lbfgs>) {
+          return make_lbfgs<T>(std::move(spec), item, n_parameters);
+        } else {
+          return make_first_order<T>(std::move(spec), item, n_parameters);
+        }
+      },
+      kind);
+}
+
+}  // namespace pyae

@@ -1,0 +1,365 @@
+"""What scikit-learn asks of an estimator, asked of all of them."""
+
+from __future__ import annotations
+
+import copy
+import json
+import pickle
+import subprocess
+import sys
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import polars as pl
+import pytest
+from sklearn.base import BaseEstimator, clone, is_classifier, is_regressor
+from sklearn.compose import ColumnTransformer
+from sklearn.datasets import load_digits, load_wine
+from sklearn.exceptions import NotFittedError
+from sklearn.model_selection import GridSearchCV, cross_val_score
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+from sklearn.utils.estimator_checks import parametrize_with_checks
+
+import pyae
+from pyae import estimators
+from pyae.callbacks import Callback
+
+NAMES = estimators.__all__
+TRANSFORMERS = ["Autoencoder", "DenoisingAutoencoder", "SparseAutoencoder"]
+NETWORKS = [name for name in NAMES if name != "LogisticRegression"]  # trained by mini-batches
+
+
+def make(name: str, **params: Any) -> Any:
+    """Return a small estimator that fits quickly and always the same way."""
+    defaults: dict[str, Any] = {}
+    if name in NETWORKS:
+        defaults.update(max_epochs=4, random_state=0)
+    if name in TRANSFORMERS:
+        defaults.update(n_components=3)
+    return getattr(pyae, name)(**{**defaults, **params})
+
+
+def data(name: str) -> tuple[Any, Any]:
+    X, y = load_wine(return_X_y=True)
+    X = StandardScaler().fit_transform(X)
+    return X, (X[:, 0] + X[:, 1] if name == "MLPRegressor" else y)
+
+
+def output(estimator: Any, X: Any) -> Any:
+    return estimator.transform(X) if hasattr(estimator, "transform") else estimator.predict(X)
+
+
+def arrays(estimator: Any) -> list[Any]:
+    return estimator.model_.get_weights()  # type: ignore[no-any-return]
+
+
+# ---- scikit-learn's own checks -----------------------------------------------------------------
+
+
+@parametrize_with_checks(
+    [getattr(pyae, name)(dtype=dtype) for name in NAMES for dtype in ("float32", "float64")]
+)
+def test_scikit_learn_checks(estimator: BaseEstimator, check: Any) -> None:
+    check(estimator)
+
+
+def test_array_api_check_that_needs_a_variable_at_import() -> None:
+    # SciPy reads it once, when it is imported.
+    code = (
+        "from sklearn.utils.estimator_checks import check_array_api_input\n"
+        "import pyae\n"
+        f"for name in {NAMES}:\n"
+        "    check_array_api_input(name, getattr(pyae, name)(), array_namespace='numpy',"
+        " expect_only_array_outputs=False)\n"
+    )
+    subprocess.run(
+        [sys.executable, "-c", code], env={**_environment(), "SCIPY_ARRAY_API": "1"}, check=True
+    )
+
+
+def _environment() -> dict[str, str]:
+    import os
+
+    return {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+
+
+# ---- names ---------------------------------------------------------------------------------------
+
+
+def test_light_import() -> None:
+    code = "import sys, pyae; assert 'sklearn' not in sys.modules; pyae.Autoencoder"
+    subprocess.run([sys.executable, "-c", code], env=_environment(), check=True)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_same_class_under_both_names(name: str) -> None:
+    assert getattr(pyae, name) is getattr(estimators, name)
+    assert name in pyae.__all__
+    assert name in dir(pyae)
+
+
+# ---- in scikit-learn's company -------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_pipeline_search_and_columns(name: str) -> None:
+    X, y = data(name)
+    estimator = make(name)
+    step = name.lower()
+    pipeline = make_pipeline(StandardScaler(), estimator)
+    parameter = "C" if name == "LogisticRegression" else "max_epochs"
+    search = GridSearchCV(pipeline, {f"{step}__{parameter}": [2, 4]}, cv=2).fit(X, y)
+    assert np.isfinite(search.best_score_)
+    assert output(search, X).shape[0] == len(X)
+    if name in TRANSFORMERS:
+        columns = ColumnTransformer([("code", make(name), [0, 1, 2, 3])], remainder="passthrough")
+        assert columns.fit_transform(X).shape == (len(X), 3 + X.shape[1] - 4)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_clone_copy_and_pickle(name: str) -> None:
+    X, y = data(name)
+    fitted = make(name).fit(X, y)
+    for copied in (copy.deepcopy(fitted), pickle.loads(pickle.dumps(fitted))):
+        np.testing.assert_array_equal(output(copied, X), output(fitted, X))
+    fresh = clone(fitted)
+    with pytest.raises(NotFittedError):
+        output(fresh, X)
+    np.testing.assert_array_equal(output(fresh.fit(X, y), X), output(fitted, X))
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_html_representation(name: str) -> None:
+    X, y = data(name)
+    for estimator in (make(name), make(name).fit(X, y)):
+        assert name in estimator._repr_html_()
+
+
+@pytest.mark.parametrize("library", ["pandas", "polars"])
+@pytest.mark.parametrize("name", TRANSFORMERS)
+def test_frames_in_and_out(name: str, library: str) -> None:
+    X, _ = data(name)
+    names = [f"f{i}" for i in range(X.shape[1])]
+    frame = pd.DataFrame(X, columns=names) if library == "pandas" else pl.DataFrame(X, names)
+    transformer = make(name).set_output(transform=library).fit(frame)
+    code = transformer.transform(frame)
+    assert type(code).__module__.startswith(library)
+    expected = [f"{name.lower()}{i}" for i in range(3)]
+    assert list(code.columns) == expected == list(transformer.get_feature_names_out())
+    assert transformer.feature_names_in_.tolist() == names
+    assert transformer.n_features_in_ == len(names)
+    np.testing.assert_array_equal(code.to_numpy(), make(name).fit(X).transform(X))
+    with pytest.raises(ValueError, match="feature names"):
+        transformer.transform(frame.rename(columns={"f0": "other"}) if library == "pandas"
+                              else frame.rename({"f0": "other"}))
+
+
+@pytest.mark.parametrize("name", [n for n in NAMES if n not in TRANSFORMERS])
+def test_cross_validation_scores(name: str) -> None:
+    X, y = data(name)
+    params = {} if name == "LogisticRegression" else {"max_epochs": 100}
+    assert cross_val_score(make(name, **params), X, y, cv=3).mean() > 0.9
+    assert is_regressor(make(name)) == (name == "MLPRegressor") != is_classifier(make(name))
+
+
+# ---- the fitted state ----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("as_frame", [False, True])
+@pytest.mark.parametrize("name", NAMES)
+def test_state_is_plain_and_enough(name: str, as_frame: bool) -> None:
+    X, y = data(name)
+    if as_frame:
+        X = pd.DataFrame(X, columns=[f"f{i}" for i in range(X.shape[1])])
+    if is_classifier(make(name)):
+        y = np.array(["a", "b", "c"], dtype=object)[y]
+    fitted = make(name).fit(X, y)
+    state = fitted._get_state()
+    assert "model_" not in state
+    for value in state.values():
+        if isinstance(value, np.ndarray):
+            assert value.dtype != object
+        else:
+            json.dumps(value)
+    other = make(name)
+    other._set_state(state, fitted.model_)
+    np.testing.assert_array_equal(output(other, X), output(fitted, X))
+    assert vars(other).keys() == vars(fitted).keys()
+    with pytest.raises(NotFittedError):
+        make(name)._get_state()
+
+
+# ---- training ------------------------------------------------------------------------------------
+
+
+class _Interrupt(Callback):
+    def __init__(self, after: int) -> None:
+        self.after = after
+
+    def on_epoch_end(self, epoch: int, logs: Any) -> None:
+        if epoch == self.after:
+            raise KeyboardInterrupt
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_interrupted_fit_is_usable(name: str) -> None:
+    X, y = data(name)
+    estimator = make(name, callbacks=_Interrupt(1))
+    with pytest.raises(KeyboardInterrupt):
+        estimator.fit(X, y)
+    assert estimator.n_iter_ == 2
+    assert len(estimator.history_["loss"]) == 2
+    assert np.isfinite(np.asarray(output(estimator, X), dtype=float)).all()
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_refused_data_leave_the_fit_as_it_was(name: str) -> None:
+    X, y = data(name)
+    fitted = make(name).fit(X, y)
+    before = output(fitted, X)
+    with pytest.raises(ValueError, match="NaN"):
+        fitted.fit(np.where(X == X[0, 0], np.nan, X), y)
+    np.testing.assert_array_equal(output(fitted, X), before)
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+def test_two_warm_fits_are_one_long_one(name: str) -> None:
+    X, y = data(name)
+    params: dict[str, Any] = {"learning_rate": 0.01}
+    once = make(name, max_epochs=6, **params).fit(X, y)
+    twice = make(name, max_epochs=3, warm_start=True, **params).fit(X, y).fit(X, y)
+    for a, b in zip(arrays(once), arrays(twice), strict=True):
+        np.testing.assert_array_equal(a, b)
+    assert twice.n_iter_ == once.n_iter_ == 6
+    assert twice.history_["loss"] == once.history_["loss"]
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+def test_partial_fits_are_one_long_fit(name: str) -> None:
+    X, y = data(name)
+    once = make(name, max_epochs=3, learning_rate=0.01).fit(X, y)
+    parts = make(name, learning_rate=0.01)
+    first = {"classes": [0, 1, 2]} if name == "MLPClassifier" else {}
+    for i in range(3):
+        parts.partial_fit(X, y, **(first if i == 0 else {}))
+    for a, b in zip(arrays(once), arrays(parts), strict=True):
+        np.testing.assert_array_equal(a, b)
+    assert parts.n_iter_ == 3
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+def test_goes_on_after_the_learning_rate_ran_down(name: str) -> None:
+    X, y = data(name)
+    estimator = make(name, max_epochs=10).fit(X, y)
+    assert estimator.history_["learning_rate"][-1] < 1e-3
+    loss = estimator.history_["loss"][-1]
+    for _ in range(20):
+        estimator.partial_fit(X, y)
+    assert estimator.history_["learning_rate"][-1] == pytest.approx(3e-3)
+    assert estimator.history_["loss"][-1] < 0.95 * loss
+    assert estimator.n_iter_ == 30
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+def test_early_stopping_keeps_the_best_weights(name: str) -> None:
+    X, y = data(name)
+    held_out = slice(0, None, 3)
+    target = {} if name in TRANSFORMERS else {"y_val": y[held_out]}
+    estimator = make(
+        name, max_epochs=400, early_stopping=True, n_iter_no_change=3, learning_rate=0.03
+    )
+    if name == "DenoisingAutoencoder":
+        estimator.set_params(noise=None)
+    estimator.fit(X[1::3], y[1::3], X_val=X[held_out], **target)
+    losses = estimator.history_["val_loss"]
+    assert estimator.n_iter_ == len(losses) < 400
+    assert np.argmin(losses) == len(losses) - 4
+    expected = estimator.model_.evaluate(
+        X[held_out], None if name in TRANSFORMERS else y[held_out], batch_size=32
+    )
+    assert expected == pytest.approx(min(losses), rel=1e-6)
+    held = make(name, max_epochs=5, early_stopping=True).fit(X, y)
+    assert len(held.history_["val_loss"]) == 5
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_callbacks_follow(name: str) -> None:
+    X, y = data(name)
+    seen: list[tuple[int, float]] = []
+    estimator = make(name, callbacks=lambda epoch, logs: seen.append((epoch, logs["loss"])))
+    estimator.fit(X, y)
+    assert seen == list(enumerate(estimator.history_["loss"]))
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+def test_random_states(name: str) -> None:
+    X, y = data(name)
+
+    def fit(state: Any) -> Any:
+        return output(make(name, random_state=state).fit(X, y), X)
+
+    for state in (np.random.RandomState, np.random.default_rng):
+        np.testing.assert_array_equal(fit(state(3)), fit(state(3)))
+        with pytest.raises(AssertionError):
+            np.testing.assert_array_equal(fit(state(3)), fit(state(4)))
+    np.random.seed(5)  # noqa: NPY002  None is NumPy's global state, as in scikit-learn
+    first = fit(None)
+    np.random.seed(5)  # noqa: NPY002
+    np.testing.assert_array_equal(fit(None), first)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_many_kinds_of_input(name: str) -> None:
+    X, y = load_digits(return_X_y=True)
+    X, y = X[:200], y[:200].astype(float) if name == "MLPRegressor" else y[:200]
+    expected = output(make(name).fit(X, y), X)
+    read_only = X.copy()
+    read_only.flags.writeable = False
+    for kind in (X.astype(np.uint8), X.astype(">f8"), np.asfortranarray(X), read_only, X.tolist()):
+        np.testing.assert_array_equal(output(make(name).fit(kind, y), kind), expected)
+
+
+def _bad(parameter: str, value: Any, error: type[Exception], message: str) -> Any:
+    return pytest.param(parameter, value, error, message, id=f"{parameter}={value}")
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+@pytest.mark.parametrize(
+    ("parameter", "value", "error", "message"),
+    [
+        _bad("max_epochs", 0, ValueError, "max_epochs must be at least 1, got 0"),
+        _bad("max_epochs", 1.5, TypeError, "max_epochs must be an integer"),
+        _bad("batch_size", -1, ValueError, "batch_size must be at least 1"),
+        _bad("hidden_layer_sizes", (8, 0), ValueError, r"hidden_layer_sizes\[1\] must be at least"),
+        _bad("hidden_layer_sizes", "8", TypeError, "hidden_layer_sizes must be a sequence"),
+        _bad("activation", "rellu", ValueError, "Did you mean 'relu'"),
+        _bad("activation", ["relu", "relu", "relu"], ValueError, "activation must be one"),
+        _bad("optimizer", "adamm", ValueError, "Did you mean 'adam'"),
+        _bad("learning_rate", "fast", ValueError, "learning_rate must be 'auto'"),
+        _bad("learning_rate", -1.0, ValueError, "learning_rate must be positive"),
+        _bad("loss", "mse", ValueError, "unknown loss 'mse'"),
+        _bad("kernel_regularizer", "l3", ValueError, "kernel_regularizer"),
+        _bad("dtype", "float16", ValueError, "dtype must be"),
+        _bad("n_threads", 0, ValueError, "n_threads"),
+        _bad("precision", "half", ValueError, "precision"),
+        _bad("verbose", 7, ValueError, "verbose"),
+        _bad("callbacks", 5, TypeError, "callbacks"),
+        _bad("random_state", "x", TypeError, "random_state"),
+    ],
+)
+def test_bad_parameters(
+    name: str, parameter: str, value: Any, error: type[Exception], message: str
+) -> None:
+    X, y = data(name)
+    with pytest.raises(error, match=message):
+        make(name, **{parameter: value}).fit(X, y)
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+def test_bad_validation_fraction(name: str) -> None:
+    X, y = data(name)
+    for fraction, error in ((0, ValueError), (1.0, ValueError), ("half", TypeError)):
+        with pytest.raises(error, match="validation_fraction"):
+            make(name, early_stopping=True, validation_fraction=fraction).fit(X, y)
