@@ -1,8 +1,6 @@
 """Networks and estimators as ONNX models, for any runtime that reads these.
 
-The models use operator set 13 of the standard's main domain, which runtimes have known since 2020.
-Activations without an operator there, or with one that common runtimes have for float32 alone, are
-composed of simpler ones.
+The models use operator set 13, of 2020, and nothing of any runtime's own.
 """
 
 from __future__ import annotations
@@ -13,17 +11,13 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
-from pyae import __version__
+from pyae._onnx_graph import Graph
 from pyae._safefile import as_path, check_writable, write_file
-from pyae.layers import Dense
 from pyae.model import Sequential
 
 __all__ = ["export_onnx"]
 
-_OPSET = 13
-_IR_VERSION = 7  # of the same time
 _LARGEST = 2**31 - 1  # bytes of a protocol buffer
 
 
@@ -83,218 +77,92 @@ def export_onnx(model: Any, path: str | os.PathLike[str]) -> None:
         raise ImportError(
             "exporting to ONNX needs the package onnx: pip install 'pyae[onnx]'"
         ) from None
-    network, finish = _parts(model)
+    network, outputs = _parts_of(model)
     weights = network.get_weights()  # a RuntimeError when it is not built
     if sum(array.nbytes for array in weights) > _LARGEST:
         raise ValueError("model is too large: an ONNX file holds at most 2 GiB")
     check_writable(where)
     graph = Graph(network.dtype, network.n_features)
-    values = graph.network(network.layers, network.spec["layers"], weights)
-    finish(graph, values)
-    written = graph.to_model(type(model).__name__, _descriptions(model))
+    outputs(graph, graph.network(network.layers, network.spec["layers"], weights))
+    written = graph.to_model(type(model).__name__, _properties(model))
     onnx.checker.check_model(written, full_check=True)
     write_file(where, written.SerializeToString())
 
 
-class Graph:
-    """An ONNX graph in the making: each method adds nodes and returns the name of their result.
-
-    Parameters
-    ----------
-    dtype : numpy.dtype
-        Of the input and all that is computed.
-    n_features : int or None
-        Of the input ``X``.
-    """
-
-    def __init__(self, dtype: np.dtype[Any], n_features: int | None) -> None:
-        from onnx import helper
-
-        self._helper = helper
-        self.dtype = dtype
-        self._nodes: list[Any] = []
-        self._constants: dict[tuple[str, tuple[int, ...], bytes], str] = {}
-        self._tensors: list[Any] = []
-        self._outputs: list[Any] = []
-        self._n_names = 0
-        self._input = helper.make_tensor_value_info("X", self._type(dtype), ["n_samples", n_features])
-
-    def _type(self, dtype: npt.DTypeLike) -> int:
-        return int(self._helper.np_dtype_to_tensor_dtype(np.dtype(dtype)))
-
-    def constant(self, value: Any, dtype: npt.DTypeLike | None = None, name: str = "") -> str:
-        """Return the name of a constant; equal ones are one."""
-        from onnx import numpy_helper
-
-        array = np.asarray(value)
-        if array.dtype.kind not in "UO":
-            array = np.ascontiguousarray(value, dtype or self.dtype).reshape(array.shape)
-        key = (str(array.dtype), array.shape, array.tobytes())
-        if name or key not in self._constants:
-            self._constants[key] = name or f"constant_{len(self._tensors)}"
-            self._tensors.append(numpy_helper.from_array(array, self._constants[key]))
-        return self._constants[key]
-
-    def add(self, operator: str, *inputs: str, output: str = "", **attributes: Any) -> str:
-        """Add a node with one result."""
-        self._n_names += 1
-        result = output or f"{operator.lower()}_{self._n_names}"
-        self._nodes.append(self._helper.make_node(operator, inputs, [result], **attributes))
-        return result
-
-    def top_k(self, x: str, k: int) -> str:
-        """Return x with all but the k largest of a row 0; of equal ones the first stay."""
-        values, indices = f"top_values_{self._n_names}", f"top_indices_{self._n_names}"
-        self._nodes.append(
-            self._helper.make_node(
-                "TopK", [x, self.constant([k], np.int64)], [values, indices], axis=-1
-            )
-        )
-        zero = self._helper.make_tensor("zero", self._type(self.dtype), [1], [0.0])
-        zeros = self.add("ConstantOfShape", self.add("Shape", x), value=zero)
-        return self.add("ScatterElements", zeros, indices, values, axis=-1)
-
-    def output(self, value: str, name: str, shape: list[Any], dtype: npt.DTypeLike) -> None:
-        """Make a value an output of the graph."""
-        self.add("Identity", value, output=name)
-        self._outputs.append(self._helper.make_tensor_value_info(name, self._type(dtype), shape))
-
-    def network(
-        self, layers: tuple[Dense, ...], specs: list[dict[str, Any]], weights: list[Any]
-    ) -> list[str]:
-        """Add a network's layers, and return the names of their outputs."""
-        given = iter(weights)
-        kernels: list[str] = []
-        values: list[str] = []
-        x = "X"
-        for index, (layer, spec) in enumerate(zip(layers, specs, strict=True)):
-            tied_to = spec["tied_to"]
-            if tied_to is None:
-                kernels.append(self.constant(next(given), name=f"layers.{index}.kernel"))
-            else:
-                kernels.append(kernels[tied_to])
-            inputs = [x, kernels[index]]
-            if layer.use_bias:
-                inputs.append(self.constant(next(given), name=f"layers.{index}.bias"))
-            z = self.add("Gemm", *inputs, transB=int(tied_to is not None))
-            x = self.activation(layer, z)
-            values.append(x)
-        return values
-
-    def activation(self, layer: Dense, x: str) -> str:
-        """Add a layer's activation."""
-        name, params = layer.activation.name, layer.activation.params
-        if name == "top_k":
-            positive, k = self.add("Relu", x), int(params.get("k", _DEFAULT_K))
-            return positive if k >= layer.units else self.top_k(positive, k)
-        return _ACTIVATIONS[name](self, x, **params)
-
-    def to_model(self, name: str, descriptions: dict[str, str]) -> Any:
-        """Return the finished model."""
-        helper = self._helper
-        graph = helper.make_graph(
-            self._nodes, name, [self._input], self._outputs, initializer=self._tensors
-        )
-        model = helper.make_model(
-            graph,
-            producer_name="pyae",
-            producer_version=__version__,
-            opset_imports=[helper.make_opsetid("", _OPSET)],
-            ir_version=_IR_VERSION,
-        )
-        helper.set_model_props(model, descriptions)
-        return model
-
-    # ---- what activations are made of ------------------------------------------------------------
-
-    def positive(self, x: str, then: str, otherwise: str) -> str:
-        """Return ``then if x > 0 else otherwise``."""
-        return self.add("Where", self.add("Greater", x, self.constant(0)), then, otherwise)
-
-    def times(self, x: str, factor: float) -> str:
-        """Return ``factor * x``."""
-        return self.add("Mul", x, self.constant(factor))
-
-    def plus(self, x: str, term: float) -> str:
-        """Return ``x + term``."""
-        return self.add("Add", x, self.constant(term))
-
-    def clip(self, x: str, low: float, high: float) -> str:
-        """Return x, at least `low` and at most `high`."""
-        return self.add("Clip", x, self.constant(low), self.constant(high))
-
-    def log1p(self, x: str) -> str:
-        """Return ``log(1 + x)`` for x >= 0, also where 1 + x loses x's digits (Kahan)."""
-        u = self.plus(x, 1)
-        lost = self.plus(u, -1)
-        accurate = self.add("Div", self.add("Mul", self.add("Log", u), x), lost)
-        return self.add("Where", self.add("Equal", lost, self.constant(0)), x, accurate)
-
-    def expm1(self, x: str) -> str:
-        """Return ``e^x - 1`` for the negative part of x, accurate near 0 (Kahan)."""
-        x = self.clip(x, -50, 0)  # where the result is -1, and the logarithm still x
-        u = self.add("Exp", x)
-        lost = self.plus(u, -1)
-        accurate = self.add("Div", self.add("Mul", lost, x), self.add("Log", u))
-        return self.add("Where", self.add("Equal", lost, self.constant(0)), x, accurate)
+# A function that makes the outputs from the names of z and y of each layer.
+_Outputs = Callable[[Graph, list[tuple[str, str]]], None]
 
 
-# ---- activations ---------------------------------------------------------------------------------
+def _parts_of(model: Any) -> tuple[Sequential, _Outputs]:
+    """Return a model's network and what makes the outputs of it."""
+    if isinstance(model, Sequential):
+        units = model.layers[-1].units
+        return model, lambda graph, layers: graph.output(layers[-1][1], "output", units)
+    if not type(model).__module__.startswith("pyae.estimators."):
+        raise TypeError(f"model must be a pyae.Sequential or an estimator of pyae, got {model!r}")
+    from sklearn.base import is_classifier, is_regressor
+    from sklearn.utils.validation import check_is_fitted
 
-_DEFAULT_K = 32
-_SELU_ALPHA, _SELU_SCALE = 1.6732632423543772848, 1.0507009873554804934
-
-
-def _softplus(graph: Graph, x: str) -> str:
-    small = graph.add("Exp", graph.add("Neg", graph.add("Abs", x)))
-    return graph.add("Add", graph.add("Relu", x), graph.log1p(small))
-
-
-def _elu(graph: Graph, x: str, alpha: float = 1.0) -> str:
-    return graph.positive(x, x, graph.times(graph.expm1(x), alpha))
-
-
-def _leaky_relu(graph: Graph, x: str, negative_slope: float = 0.2) -> str:
-    return graph.positive(x, x, graph.times(x, negative_slope))
-
-
-def _gelu(graph: Graph, x: str, approximate: bool = False) -> str:
-    if approximate:  # x/2 (1 + tanh u) = x sigmoid(2u), which is 0 or 1 beyond 30
-        w = graph.clip(x, -30, 30)
-        cubic = graph.times(graph.add("Mul", w, graph.add("Mul", w, w)), 0.044715)
-        twice = graph.times(graph.add("Add", w, cubic), 2 * np.sqrt(2 / np.pi))
-        return graph.add("Mul", x, graph.add("Sigmoid", twice))
-    scaled = graph.times(x, np.sqrt(0.5))
-    if graph.dtype == np.float64:
-        single = graph.add("Cast", scaled, to=graph._type(np.float32))
-        erf = graph.add("Cast", graph.add("Erf", single), to=graph._type(np.float64))
-    else:
-        erf = graph.add("Erf", scaled)
-    return graph.add("Mul", x, graph.times(graph.plus(erf, 1), 0.5))
+    check_is_fitted(model)
+    if is_classifier(model):
+        return model.model_, lambda graph, layers: _classifier(model, graph, *layers[-1])
+    if is_regressor(model):
+        return model.model_, lambda graph, layers: _regressor(model, graph, layers[-1][1])
+    return model.model_, lambda graph, layers: _autoencoder(model, graph, layers)
 
 
-def _mish(graph: Graph, x: str) -> str:
-    e = graph.add("Exp", graph.add("Min", x, graph.constant(20)))
-    n = graph.add("Mul", e, graph.plus(e, 2))  # tanh(log(1+e)) = n/(n+2)
-    return graph.add("Mul", x, graph.add("Div", n, graph.plus(n, 2)))
+def _autoencoder(model: Any, graph: Graph, layers: list[tuple[str, str]]) -> None:
+    network, code = model.model_, model.code_layer_ - 1
+    graph.output(layers[-1][1], "reconstruction", network.layers[-1].units)
+    graph.output(layers[code][1], "code", network.layers[code].units)
 
 
-_ACTIVATIONS: dict[str, Callable[..., str]] = {
-    "linear": lambda graph, x: x,
-    "relu": lambda graph, x: graph.add("Relu", x),
-    "sigmoid": lambda graph, x: graph.add("Sigmoid", x),
-    "softmax": lambda graph, x: graph.add("Softmax", x, axis=-1),
-    "softplus": _softplus,
-    "softsign": lambda graph, x: graph.add("Div", x, graph.plus(graph.add("Abs", x), 1)),
-    "tanh": lambda graph, x: graph.add("Tanh", x),
-    "selu": lambda graph, x: graph.times(_elu(graph, x, _SELU_ALPHA), _SELU_SCALE),
-    "elu": _elu,
-    "exponential": lambda graph, x: graph.add("Exp", x),
-    "leaky_relu": _leaky_relu,
-    "relu6": lambda graph, x: graph.clip(x, 0, 6),
-    "gelu": _gelu,
-    "silu": lambda graph, x: graph.add("Mul", x, graph.add("Sigmoid", x)),
-    "mish": _mish,
-    "log_softmax": lambda graph, x: graph.add("LogSoftmax", x, axis=-1),
-    "hard_sigmoid": lambda graph, x: graph.clip(graph.plus(graph.times(x, 1 / 6), 0.5), 0, 1),
-}
+def _regressor(model: Any, graph: Graph, y: str) -> None:
+    if model.n_outputs_ > 1:
+        graph.output(y, "prediction", model.n_outputs_)
+        return
+    axis = graph.constant([1], np.int64)
+    graph.output(graph.add("Squeeze", y, axis), "prediction", None)
+
+
+def _classifier(model: Any, graph: Graph, z: str, y: str) -> None:
+    """Make probabilities and labels as the estimators do (`predict_proba`, `predict`)."""
+    n_classes, last = len(model.classes_), model.model_.layers[-1]
+    if getattr(model, "multilabel_", False):
+        graph.output(y, "probabilities", n_classes)
+        labels = graph.add("Greater", y, graph.constant(0.5))
+        number = graph.add("Cast", labels, to=graph.type_of(np.int64))
+        graph.output(number, "label", n_classes, np.int64)
+        return
+    logits = type(model).__name__ == "LogisticRegression"  # its labels are the logits'
+    if last.units < n_classes:
+        other = graph.add("Sub", graph.constant(1), y)
+        y = graph.add("Concat", other, y, axis=1)
+        z = graph.add("Concat", graph.add("Neg", z), z, axis=1)
+    elif last.activation.name == "sigmoid":
+        total = graph.add("ReduceSum", y, graph.constant([1], np.int64), keepdims=1)
+        least = graph.constant(np.finfo(graph.dtype).tiny)
+        y = graph.add("Div", y, graph.add("Max", total, least))
+    graph.output(y, "probabilities", n_classes)
+    number = graph.add("ArgMax", z if logits else y, axis=1, keepdims=0)
+    classes = _labels(model.classes_)
+    label = graph.add("Gather", graph.constant(classes, classes.dtype, "classes"), number)
+    graph.output(label, "label", None, classes.dtype)
+
+
+def _labels(classes: Any) -> Any:
+    """Return the classes in one of the standard's types."""
+    if classes.dtype.kind in "iu":
+        return classes.astype(np.int64)
+    if classes.dtype.kind in "fb":
+        return classes
+    return np.asarray([str(label) for label in classes.tolist()], dtype=object)
+
+
+def _properties(model: Any) -> dict[str, str]:
+    """Return what to say of the model: texts by name; lists as JSON."""
+    properties = {"kind": type(model).__name__}
+    for name in ("feature_names_in_", "classes_"):
+        if hasattr(model, name):
+            properties[name.rstrip("_")] = json.dumps(getattr(model, name).tolist())
+    return properties

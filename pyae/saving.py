@@ -189,7 +189,10 @@ def _network_from(content: dict[str, Any], tensors: Tensors) -> Sequential:
         random_state=seed,
         uint8_scale=content["uint8_scale"],
     )
-    model._random_state = decode(content["random_state"], tensors)
+    random_state = decode(content["random_state"], tensors)
+    if not isinstance(random_state, int | np.random.Generator | np.random.RandomState | None):
+        raise TypeError(f"random_state must be an integer, a generator or None, got {random_state}")
+    model._random_state = random_state
     model.history = _history_from(content["history"], tensors)
     n_features = content["n_features"]
     if n_features is None:

@@ -240,10 +240,10 @@ def _listed(names: Sequence[str]) -> str:
 
 def _read_csv(path: Path, how: Reading, wanted: Sequence[str] | None) -> Table:
     delimiter = how.delimiter or ("\t" if path.suffix.lower() == ".tsv" else None)
-    with _text(path) as file:
-        first = file.readline()
-        while first and not first.strip():
-            first = file.readline()
+    try:
+        first = _first_line(path)
+    except UnicodeDecodeError as error:
+        raise ValueError(f"{path}: not a text file in UTF-8 ({error.reason})") from None
     if not first:
         raise ValueError(f"{path}: the file is empty")
     if delimiter is None:
@@ -277,6 +277,12 @@ def _read_csv(path: Path, how: Reading, wanted: Sequence[str] | None) -> Table:
         texts=texts,
         unused=[name for i, name in enumerate(names) if i not in used] if has_header else [],
     )
+
+
+def _first_line(path: Path) -> str:
+    """Return the first line that is not blank; "" if there is none."""
+    with _text(path) as file:
+        return next((line for line in file if line.strip()), "")
 
 
 def _text(path: Path) -> io.TextIOWrapper:

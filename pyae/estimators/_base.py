@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import os
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -298,6 +299,31 @@ class NetworkEstimator(BaseEstimator):
         return _seed_of(check_random_state(None) if state is None else state)
 
     # ---- state -----------------------------------------------------------------------------------
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Save the fitted estimator in a file that `pyae.load` reads.
+
+        The file is a safetensors file, and holds data alone: the parameters but for `callbacks`,
+        which belong to a fit, and all that was learned. It takes an old file's place in one step.
+
+        Parameters
+        ----------
+        path : str or path object
+            The file, by custom with the suffix ``.safetensors``.
+
+        Raises
+        ------
+        sklearn.exceptions.NotFittedError
+            The estimator is not fitted.
+        TypeError
+            A parameter is something that a file cannot hold; the message names it.
+        OSError
+            The file cannot be written; an old file is as it was then.
+        """
+        from pyae._safefile import as_path
+        from pyae.saving import save_estimator
+
+        save_estimator(self, as_path(path))
 
     def _get_state(self) -> dict[str, Any]:
         """Return what a fit learned beside the network, by attribute: arrays and JSON-able data.
