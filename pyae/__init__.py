@@ -44,6 +44,7 @@ if TYPE_CHECKING:
         LogisticRegression,
         MLPClassifier,
         MLPRegressor,
+        SparseAutoencoder,
     )
     from pyae.layers import Dense
     from pyae.model import DivergenceWarning, History, Sequential
@@ -79,6 +80,7 @@ _NAMES = {
     "MLPClassifier": "estimators",
     "MLPRegressor": "estimators",
     "Sequential": "model",
+    "SparseAutoencoder": "estimators",
     "export_onnx": "onnx_export",
     "load": "saving",
     "set_num_threads": "_backend",
@@ -96,6 +98,7 @@ __all__ = [
     "MLPClassifier",
     "MLPRegressor",
     "Sequential",
+    "SparseAutoencoder",
     "__version__",
     "activations",
     "callbacks",

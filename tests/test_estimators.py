@@ -152,8 +152,11 @@ def test_frames_in_and_out(name: str, library: str) -> None:
     assert transformer.n_features_in_ == len(names)
     np.testing.assert_array_equal(code.to_numpy(), make(name).fit(X).transform(X))
     with pytest.raises(ValueError, match="feature names"):
-        transformer.transform(frame.rename(columns={"f0": "other"}) if library == "pandas"
-                              else frame.rename({"f0": "other"}))
+        transformer.transform(
+            frame.rename(columns={"f0": "other"})
+            if library == "pandas"
+            else frame.rename({"f0": "other"})
+        )
 
 
 @pytest.mark.parametrize("name", [n for n in NAMES if n not in TRANSFORMERS])
@@ -220,7 +223,7 @@ def test_refused_data_leave_the_fit_as_it_was(name: str) -> None:
     fitted = make(name).fit(X, y)
     before = output(fitted, X)
     with pytest.raises(ValueError, match="NaN"):
-        fitted.fit(np.where(X == X[0, 0], np.nan, X), y)
+        fitted.fit(np.where(X[0, 0] == X, np.nan, X), y)
     np.testing.assert_array_equal(output(fitted, X), before)
 
 

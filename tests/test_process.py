@@ -426,7 +426,12 @@ r = pyae.regularizers
 
 def layers(width):
     return [
-        pyae.Dense(width, "relu", kernel_regularizer=r.L1L2(1e-5, 1e-5), activity_regularizer="l1"),
+        pyae.Dense(
+            width,
+            pyae.activations.Activation("top_k", k=3),
+            kernel_regularizer=r.L1L2(1e-5, 1e-5),
+            activity_regularizer="l1",
+        ),
         pyae.Dense(width // 2, "sigmoid", activity_regularizer=r.KLSparsity()),
         pyae.Dense(width, "softmax", tied_to=1, bias_regularizer="l2"),
         pyae.Dense(24, "sigmoid"),

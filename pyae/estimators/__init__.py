@@ -9,6 +9,7 @@ from pyae.estimators._autoencoder import Autoencoder
 from pyae.estimators._denoising import DenoisingAutoencoder
 from pyae.estimators._logistic import LogisticRegression
 from pyae.estimators._mlp import MLPClassifier, MLPRegressor
+from pyae.estimators._sparse import SparseAutoencoder
 
 __all__ = [
     "Autoencoder",
@@ -16,4 +17,5 @@ __all__ = [
     "LogisticRegression",
     "MLPClassifier",
     "MLPRegressor",
+    "SparseAutoencoder",
 ]

@@ -22,13 +22,14 @@ from pyae.estimators._corruption import corrupted
 from pyae.layers import Dense
 from pyae.model import Sequential, _positive_int, _seed_of
 from pyae.noise import Noise
-from pyae.optimizers import Optimizer, resolve_optimizer
+from pyae.optimizers import LBFGS, Optimizer, resolve_optimizer
 from pyae.schedules import Cosine, Schedule
 
 _AUTO_RATE = 0.003  # measured: better than the usual 0.001, since it decays over the fit
 _AUTO_NAMES = ("adam", "adamw", "nadam")
 
-_FEW = 32  # samples: so many are one batch by default, where their order cannot matter
+_AUTO_BATCH = 32  # samples an update
+_FEW = _AUTO_BATCH  # samples: one batch by default, where their order cannot matter
 
 
 @dataclasses.dataclass(frozen=True)
@@ -137,7 +138,7 @@ class NetworkEstimator(BaseEstimator):
         validation: Samples | None = None,
         noise: Noise | None = None,
         callbacks: Sequence[Any] = (),
-        stratify: npt.NDArray[Any] | None = None,
+        stratify: bool = False,
         incremental: bool = False,
         learned: Mapping[str, Any] | None = None,
     ) -> None:
@@ -160,7 +161,7 @@ class NetworkEstimator(BaseEstimator):
 
         batch_size = self._batch_size(len(samples))
         n_updates = None if incremental else epochs * -(-len(samples) // batch_size)
-        model = self._network(layers, loss, n_updates, resume, samples.X.shape[1])
+        model = self._network(layers, loss, n_updates, resume, samples)
         before = model.history
         try:
             model.fit(
@@ -179,6 +180,7 @@ class NetworkEstimator(BaseEstimator):
                 self._keep(model, resume)
                 for name, value in (learned or {}).items():
                     setattr(self, name, value)
+                self._finish(samples)
 
     def _network(
         self,
@@ -186,7 +188,7 @@ class NetworkEstimator(BaseEstimator):
         loss: Any,
         n_updates: int | None,
         resume: bool,
-        n_features: int,
+        samples: Samples,
     ) -> Sequential:
         """Return the network to train: a fresh one, or the fitted one to go on with.
 
@@ -203,13 +205,14 @@ class NetworkEstimator(BaseEstimator):
             random_state=self._seed(),
         )
         if not resume:
+            self._initialise(model.build(samples.X.shape[1]), samples)
             return model
         fitted = self.model_
         ran_down = n_updates is not None and model.optimizer != self._optimizer(None)
         if fitted.spec == model.spec and fitted.dtype == model.dtype and not ran_down:
             fitted.n_threads = model.n_threads
             return fitted
-        model.build(n_features)
+        model.build(samples.X.shape[1])
         try:
             model.set_weights(fitted.get_weights())
         except ValueError as error:
@@ -218,6 +221,12 @@ class NetworkEstimator(BaseEstimator):
                 f"that were fitted: {error}"
             ) from None
         return model
+
+    def _initialise(self, model: Sequential, samples: Samples) -> None:
+        """Give a new network other initial weights than its layers'."""
+
+    def _finish(self, samples: Samples) -> None:
+        """Do something after training, with the samples of it."""
 
     def _keep(self, model: Sequential, resume: bool) -> None:
         """Keep the trained network and its history, after the earlier one where it went on."""
@@ -231,24 +240,30 @@ class NetworkEstimator(BaseEstimator):
         self.n_iter_ = n_old + n_new
         self.model_ = model
 
-    def _split(
-        self, samples: Samples, stratify: npt.NDArray[Any] | None
-    ) -> tuple[Samples, Samples]:
-        """Hold samples out to validate on."""
+    def _split(self, samples: Samples, stratify: bool) -> tuple[Samples, Samples]:
+        """Hold samples out to validate on: of each class as large a part, if there are enough."""
         fraction = self.validation_fraction
         if isinstance(fraction, bool) or not hasattr(fraction, "__float__"):
             raise TypeError(f"validation_fraction must be a number, got {fraction!r}")
         if not 0 < fraction < 1:
             raise ValueError(f"validation_fraction must be between 0 and 1, got {fraction!r}")
-        if len(samples) < 2:
+        n_samples = len(samples)
+        if n_samples < 2:
             raise ValueError(
-                f"early_stopping=True needs samples to validate on, but n_samples={len(samples)}"
+                f"early_stopping=True needs samples to validate on, but n_samples={n_samples}"
             )
+        n_held_out = min(max(round(fraction * n_samples), 1), n_samples - 1)
+        labels = None
+        if stratify and samples.y is not None:
+            labels = samples.y if samples.y.ndim == 1 else samples.y.argmax(axis=1)
+            counts = np.unique(labels, return_counts=True)[1]
+            if counts.min() < 2 or min(n_held_out, n_samples - n_held_out) < len(counts):
+                labels = None
         train, held_out = train_test_split(
-            np.arange(len(samples)),
-            test_size=fraction,
+            np.arange(n_samples),
+            test_size=n_held_out,
             random_state=self._seed() % 2**32,
-            stratify=stratify,
+            stratify=labels,
         )
         return samples.take(train), samples.take(held_out)
 
@@ -261,8 +276,14 @@ class NetworkEstimator(BaseEstimator):
     # ---- parameters ------------------------------------------------------------------------------
 
     def _batch_size(self, n_samples: int) -> int:
-        if self.batch_size is None:
-            return n_samples
+        if isinstance(self.batch_size, str):
+            if self.batch_size != "auto":
+                raise ValueError(
+                    f"batch_size must be 'auto' or an integer, got {self.batch_size!r}"
+                )
+            if isinstance(resolve_optimizer(self.optimizer), LBFGS):
+                return n_samples
+            return min(_AUTO_BATCH, n_samples)
         return min(_positive_int(self.batch_size, "batch_size"), n_samples)
 
     def _optimizer(self, n_updates: int | None) -> Optimizer:
@@ -395,4 +416,4 @@ def as_activations(value: Any, n_layers: int, name: str) -> list[Activation]:
 
 
 def _is_objects(value: Any) -> bool:
-    return isinstance(value, np.ndarray) and value.dtype == object
+    return isinstance(value, np.ndarray) and value.dtype.kind in "OT"

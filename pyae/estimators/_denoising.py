@@ -61,8 +61,8 @@ class DenoisingAutoencoder(Autoencoder):
         "auto": the same from 0.003, where `optimizer` is "adam", "adamw" or "nadam" by name; any
         other optimizer keeps its own, as with None. `partial_fit`, whose end is not known, stays at
         the initial rate.
-    batch_size : int or None, default 32
-        Samples an update; None: all of them.
+    batch_size : int or "auto", default "auto"
+        Samples an update; "auto": 32, but all of them for L-BFGS.
     max_epochs : int, default 200
         How many times the samples are gone through, at most.
     early_stopping : bool, default False
@@ -135,7 +135,7 @@ class DenoisingAutoencoder(Autoencoder):
         activity_regularizer: Any = None,
         optimizer: Any = "adam",
         learning_rate: Any = "auto",
-        batch_size: int | None = 32,
+        batch_size: Any = "auto",
         max_epochs: int = 200,
         early_stopping: bool = False,
         validation_fraction: float = 0.1,

@@ -12,13 +12,16 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from pyae._arrays import Floats, as_weights
-from pyae.callbacks import resolve_callbacks
+from pyae.callbacks import EarlyStopping, resolve_callbacks
 from pyae.estimators._base import NetworkEstimator, Samples
 from pyae.estimators._classes import as_labels, classes_of, numbers_of, with_class_weight
-from pyae.estimators._newton import Matrix, Problem, Vector, minimize
-from pyae.layers import Dense
-from pyae.model import History, Sequential, _positive_int
+from pyae.estimators._log_loss import Objective
+from pyae.estimators._newton import Vector, minimize
+from pyae.model import History, _positive_int
 from pyae.progress import Progress
+
+_SMALL = 1000  # parameters up to which Newton's method takes little time and memory
+_PATIENCE = 10  # steps of L-BFGS that together gain less than the goal
 
 
 class LogisticRegression(ClassifierMixin, NetworkEstimator):
@@ -41,10 +44,13 @@ class LogisticRegression(ClassifierMixin, NetworkEstimator):
         Whether each row of coefficients has an intercept; it is not penalised.
     class_weight : dict, "balanced" or None, default None
         Factors of the classes' losses; "balanced": inversely proportional to their frequencies.
+    solver : {"auto", "newton", "lbfgs"}, default "auto"
+        Newton's method, whose matrix has ``(n_classes (n_features + 1))^2`` entries, or
+        `pyae.optimizers.LBFGS` on the network. "auto": Newton's up to 1,000 parameters.
     tol : float, default 1e-12
         The fit ends when what is left to gain is estimated as less than this part of the loss at
         zero coefficients.
-    max_iter : int, default 100
+    max_iter : int, default 1000
         How many steps there are at most.
     dtype : {"float32", "float64"}, default "float64"
         What probabilities are computed in; the optimum is always found in float64.
@@ -83,10 +89,10 @@ class LogisticRegression(ClassifierMixin, NetworkEstimator):
 
     Notes
     -----
-    The method is Newton's, with a line search (`[1]_`, there as IRLS), and coordinate descent
-    within each step where there is an L1 penalty. Its Hessian has
-    ``(n_classes (n_features + 1))^2`` entries. Ctrl-C leaves the estimator fitted, with the
-    coefficients of the last step.
+    Newton's method has a line search ([1]_, there as IRLS), and finds each step by coordinate
+    descent where there is an L1 penalty: it takes a dozen steps, whatever the scale of the
+    features. L-BFGS takes hundreds of small ones and likes standardised features. Ctrl-C leaves the
+    estimator fitted, with the coefficients of the last step.
 
     References
     ----------
@@ -111,8 +117,9 @@ class LogisticRegression(ClassifierMixin, NetworkEstimator):
         l1_ratio: float = 0.0,
         fit_intercept: bool = True,
         class_weight: Any = None,
+        solver: str = "auto",
         tol: float = 1e-12,
-        max_iter: int = 100,
+        max_iter: int = 1000,
         dtype: Any = "float64",
         n_threads: int | None = None,
         warm_start: bool = False,
@@ -123,6 +130,7 @@ class LogisticRegression(ClassifierMixin, NetworkEstimator):
         self.l1_ratio = l1_ratio
         self.fit_intercept = fit_intercept
         self.class_weight = class_weight
+        self.solver = solver
         self.tol = tol
         self.max_iter = max_iter
         self.dtype = dtype
@@ -172,58 +180,83 @@ class LogisticRegression(ClassifierMixin, NetworkEstimator):
         weights = with_class_weight(self.class_weight, labels, weights)
         samples = Samples(X, numbers_of(labels, classes), weights).used()
         assert samples.y is not None
-        start = self._start(classes, X.shape[1]) if goes_on else None
-        objective = _Objective(samples, len(classes), bool(self.fit_intercept), l1, l2)
-        self._minimise(objective, start, classes, max_iter, tol)
+        objective = Objective(samples, len(classes), bool(self.fit_intercept), l1, l2)
+        start = self._start(classes) if goes_on else np.zeros(objective.size)
+        goal = tol * objective.value_and_gradient(np.zeros(objective.size))[0]
+        self.classes_ = classes
+        if self._chosen_solver(objective.size) == "newton":
+            reached = self._by_newton(objective, start, goal, max_iter)
+        else:
+            reached = self._by_lbfgs(objective, start, goal, max_iter)
+        if not reached:
+            warnings.warn(
+                f"the optimum was not reached in max_iter={max_iter} steps (the classes may be "
+                "separable: try a smaller C; or L-BFGS may need standardised features)",
+                ConvergenceWarning,
+                stacklevel=2,
+            )
         return self
 
-    def _minimise(
-        self,
-        objective: _Objective,
-        start: Vector | None,
-        classes: npt.NDArray[Any],
-        max_iter: int,
-        tol: float,
-    ) -> None:
-        """Take Newton's steps from some coefficients, or from zero, and keep where they lead."""
+    def _chosen_solver(self, n_parameters: int) -> str:
+        if self.solver not in ("auto", "newton", "lbfgs"):
+            raise ValueError(f"solver must be 'auto', 'newton' or 'lbfgs', got {self.solver!r}")
+        if self.solver == "auto":
+            return "newton" if n_parameters <= _SMALL else "lbfgs"
+        return self.solver
+
+    def _by_newton(self, objective: Objective, start: Vector, goal: float, max_iter: int) -> bool:
+        """Take Newton's steps, keep where they lead, and return whether that is the optimum."""
         followers = resolve_callbacks(self.callbacks)
         progress = Progress(max_iter, int(self.verbose))
         model = objective.network(self.dtype, self.n_threads)
-        zero = np.zeros(objective.size)
-        problem = objective.problem()
-        goal = tol * problem.objective(zero)[0]
-        losses: list[float] = []
-        history = History({"loss": losses})
-        model.history, model.stop_training = history, False
-        converged = False
-        self.classes_ = classes
+        model.history = History({"loss": []})
+        losses = model.history.history["loss"]
+        reached = False
         try:
             for follower in followers:
                 follower.model = model
                 follower.on_train_begin(model)
-            for step, at in enumerate(minimize(problem, zero if start is None else start)):
+            for step, at in enumerate(minimize(objective.problem(), start)):
                 model.set_weights(objective.weights(at.w))
                 if step > 0:
                     losses.append(at.objective)
                     progress.epoch_end(step - 1, {"loss": at.objective})
                     for follower in followers:
                         follower.on_epoch_end(step - 1, {"loss": at.objective})
-                converged = at.expected <= goal
-                # At least one step: then there is a history, also where the start is the optimum.
-                if step > 0 and (converged or model.stop_training or step == max_iter):
+                reached = at.expected <= goal
+                # At least one step: there is a history then, also where the start is the optimum.
+                if step > 0 and (reached or model.stop_training or step == max_iter):
                     break
         finally:
             progress.close()
-            self.model_, self.history_, self.n_iter_ = model, {"loss": losses}, len(losses)
+            self._keep(model, resume=False)
         for follower in followers:
-            follower.on_train_end(history)
-        if not converged and not model.stop_training:
-            warnings.warn(
-                f"the optimum was not reached in max_iter={max_iter} steps (the classes may be "
-                "separable: try a smaller C)",
-                ConvergenceWarning,
-                stacklevel=3,
+            follower.on_train_end(model.history)
+        return reached or model.stop_training
+
+    def _by_lbfgs(self, objective: Objective, start: Vector, goal: float, max_iter: int) -> bool:
+        """Train by L-BFGS, keep where it leads, and return whether that is the optimum."""
+        model = objective.network("float64", self.n_threads)
+        model.set_weights(objective.weights(start))
+        before = model.history
+        slow = EarlyStopping("loss", _PATIENCE, goal, restore_best_weights=False)
+        try:
+            history = model.fit(
+                objective.inputs,
+                objective.y,
+                epochs=max_iter,
+                batch_size=len(objective.X),
+                sample_weight=objective.sample_weights,
+                callbacks=[*resolve_callbacks(self.callbacks), slow],
+                verbose=int(self.verbose),
             )
+        finally:
+            if model.history is not before:
+                kept = objective.network(self.dtype, self.n_threads)
+                kept.set_weights(objective.centred(model.get_weights()))
+                kept.history = model.history
+                self._keep(kept, resume=False)
+        return history.converged or history.stopped_early or model.stop_training
 
     def _penalties(self) -> tuple[float, float]:
         """Return the factors of L1 and L2 in the objective, divided by the one of the loss."""
@@ -236,7 +269,7 @@ class LogisticRegression(ClassifierMixin, NetworkEstimator):
             raise ValueError(f"l1_ratio must be from 0 to 1, got {self.l1_ratio!r}")
         return ratio / self.C, (1 - ratio) / self.C
 
-    def _start(self, classes: npt.NDArray[Any], n_features: int) -> Vector:
+    def _start(self, classes: npt.NDArray[Any]) -> Vector:
         """Return the fitted coefficients to go on from."""
         if not np.array_equal(classes, self.classes_):
             raise ValueError(
@@ -360,92 +393,6 @@ class LogisticRegression(ClassifierMixin, NetworkEstimator):
         z = self.decision_function(X)
         numbers = (z > 0).astype(int) if z.ndim == 1 else z.argmax(axis=1)
         return np.asarray(self.classes_[numbers])
-
-
-class _Objective:
-    """The objective, divided by C and the number of samples, as a function of one flat vector.
-
-    The vector holds, row by row, each class's coefficients and, where there is one, intercept.
-    """
-
-    def __init__(
-        self, samples: Samples, n_classes: int, has_intercept: bool, l1: float, l2: float
-    ) -> None:
-        n_samples, n_features = samples.X.shape
-        ones = [np.ones(n_samples)] if has_intercept else []
-        self.X = np.column_stack([samples.X, *ones]).astype(np.float64, copy=False)
-        self.y = samples.y
-        self.sample_weights = samples.weights
-        self.has_intercept = has_intercept
-        self.n_features = n_features
-        self.rows = 1 if n_classes == 2 else n_classes
-        self.size = self.rows * self.X.shape[1]
-        self.l1 = l1 / n_samples
-        self.l2 = l2 / n_samples
-        penalised = np.ones((self.rows, self.X.shape[1]))
-        if has_intercept:
-            penalised[:, -1] = 0
-        self.penalised: Vector = penalised.reshape(-1)
-        self._network = self.network("float64", None)
-
-    def network(self, dtype: Any, n_threads: int | None) -> Sequential:
-        """Return the one-layer network, with zero weights."""
-        layer = Dense(
-            self.rows,
-            "sigmoid" if self.rows == 1 else "softmax",
-            self.has_intercept,
-            kernel_initializer="zeros",
-        )
-        loss = "binary_crossentropy" if self.rows == 1 else "sparse_categorical_crossentropy"
-        model = Sequential([layer], loss=loss, dtype=dtype, n_threads=n_threads, random_state=0)
-        return model.build(self.n_features)
-
-    def weights(self, w: Vector) -> list[Floats]:
-        """Return a vector as the network's weights.
-
-        Of the equal softmax models whose rows differ by a common one, it is that with a mean of 0
-        where no penalty tells them apart.
-        """
-        matrix = w.reshape(self.rows, -1)
-        if self.rows > 1:
-            free = slice(self.n_features, None) if self.l1 or self.l2 else slice(None)
-            matrix = matrix.copy()
-            matrix[:, free] -= matrix[:, free].mean(axis=0)
-        bias = [matrix[:, -1]] if self.has_intercept else []
-        return [matrix[:, : self.n_features].T, *bias]
-
-    def problem(self) -> Problem:
-        """Return the function to minimise and its derivatives."""
-        return Problem(self.value_and_gradient, self.hessian, self.l1 * self.penalised)
-
-    def value_and_gradient(self, w: Vector) -> tuple[float, Vector]:
-        """Return the smooth part, from the network, and its gradient."""
-        self._network.set_weights(self.weights(w))
-        inputs = self.X[:, : self.n_features]
-        value, gradients = self._network.loss_and_gradients(inputs, self.y, self.sample_weights)
-        slopes = w * self.penalised * self.l2
-        value += 0.5 * float(w @ slopes)
-        by_row = [gradients[0].T, *(bias[:, np.newaxis] for bias in gradients[1:])]
-        return value, np.column_stack(by_row).reshape(-1) + slopes
-
-    def hessian(self, w: Vector) -> Matrix:
-        """Return the smooth part's second derivatives: blocks ``X^T diag(s p (1 - p)) X / n``."""
-        self._network.set_weights(self.weights(w))
-        p = self._network.predict(self.X[:, : self.n_features])  # (n_samples, rows)
-        n_samples, width = self.X.shape
-        factor = np.full(n_samples, 1 / n_samples)
-        if self.sample_weights is not None:
-            factor *= self.sample_weights
-        result = np.empty((self.rows, width, self.rows, width))
-        for i in range(self.rows):
-            for j in range(i + 1):
-                curvature = factor * p[:, i] * ((i == j) - p[:, j])
-                block = self.X.T @ (curvature[:, np.newaxis] * self.X)
-                result[i, :, j] = block
-                result[j, :, i] = block.T
-        matrix = result.reshape(self.size, self.size)
-        matrix[np.diag_indices(self.size)] += self.l2 * self.penalised
-        return matrix
 
 
 def _not_negative(value: Any, name: str) -> float:

@@ -68,8 +68,8 @@ class MLPClassifier(ClassifierMixin, _Perceptron):
         "auto": the same from 0.003, where `optimizer` is "adam", "adamw" or "nadam" by name; any
         other optimizer keeps its own, as with None. `partial_fit`, whose end is not known, stays at
         the initial rate.
-    batch_size : int or None, default 32
-        Samples an update; None: all of them.
+    batch_size : int or "auto", default "auto"
+        Samples an update; "auto": 32, but all of them for L-BFGS.
     max_epochs : int, default 200
         How many times the samples are gone through, at most.
     early_stopping : bool, default False
@@ -146,7 +146,7 @@ class MLPClassifier(ClassifierMixin, _Perceptron):
         class_weight: Any = None,
         optimizer: Any = "adam",
         learning_rate: Any = "auto",
-        batch_size: int | None = 32,
+        batch_size: Any = "auto",
         max_epochs: int = 200,
         early_stopping: bool = False,
         validation_fraction: float = 0.1,
@@ -291,7 +291,7 @@ class MLPClassifier(ClassifierMixin, _Perceptron):
             samples,
             loss=loss,
             validation=validation,
-            stratify=None if multilabel else numbers,
+            stratify=not multilabel,
             incremental=incremental,
             learned={"classes_": classes, "multilabel_": multilabel},
         )
@@ -405,8 +405,8 @@ class MLPRegressor(RegressorMixin, _Perceptron):
         "auto": the same from 0.003, where `optimizer` is "adam", "adamw" or "nadam" by name; any
         other optimizer keeps its own, as with None. `partial_fit`, whose end is not known, stays at
         the initial rate.
-    batch_size : int or None, default 32
-        Samples an update; None: all of them.
+    batch_size : int or "auto", default "auto"
+        Samples an update; "auto": 32, but all of them for L-BFGS.
     max_epochs : int, default 200
         How many times the samples are gone through, at most.
     early_stopping : bool, default False
@@ -481,7 +481,7 @@ class MLPRegressor(RegressorMixin, _Perceptron):
         activity_regularizer: Any = None,
         optimizer: Any = "adam",
         learning_rate: Any = "auto",
-        batch_size: int | None = 32,
+        batch_size: Any = "auto",
         max_epochs: int = 200,
         early_stopping: bool = False,
         validation_fraction: float = 0.1,
@@ -634,4 +634,4 @@ def _targets(numbers: npt.NDArray[Any], loss: losses.Loss, output: Dense) -> npt
         or isinstance(loss, losses.SparseCategoricalCrossentropy)
     ):
         return numbers
-    return (numbers[:, np.newaxis] == np.arange(output.units)).astype(np.float32)
+    return np.asarray(numbers[:, np.newaxis] == np.arange(output.units), dtype=np.float32)

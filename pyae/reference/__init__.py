@@ -4,8 +4,8 @@ It computes what the compiled library computes, from the same specs and the same
 in code meant to be read; the tests compare the two, and the benchmarks race them.
 
 `activations`, `losses`, `penalties`, `corruption`, `initializers`, `optimizers` and `schedules`
-each hold formulas and a table from name to formula, `lbfgs` its line search too; `network` is back-propagation and `training`
-the loop; `random` makes the random numbers.
+each hold formulas and a table from name to formula; `lbfgs` has its line search too; `network` is
+back-propagation and `training` the loop; `random` makes the random numbers.
 """
 
 from __future__ import annotations

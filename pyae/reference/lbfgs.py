@@ -111,7 +111,7 @@ class LBFGS(Optimizer):
             q *= q.dtype.type(_dot(s, y) / _dot(y, y))
         for (s, y), weight in zip(self.pairs, reversed(weights), strict=True):
             q += q.dtype.type(weight - _dot(y, q) / _dot(s, y)) * s
-        return q
+        return np.asarray(q)
 
     def _search_line(
         self, objective: Objective, w: Array, loss: float, fall: float, d: Array, step: float

@@ -1,0 +1,121 @@
+"""What logistic regression minimises: as a network, and as a function of one flat vector."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from pyae._arrays import Floats
+from pyae.estimators._base import Samples
+from pyae.estimators._newton import Matrix, Problem, Vector
+from pyae.layers import Dense
+from pyae.model import Sequential
+from pyae.optimizers import LBFGS
+from pyae.regularizers import L1L2
+
+
+class Objective:
+    """The objective, divided by C and the number of samples, as a function of one flat vector.
+
+    The vector holds, row by row, each class's coefficients and, where there is one, intercept.
+    """
+
+    def __init__(
+        self, samples: Samples, n_classes: int, has_intercept: bool, l1: float, l2: float
+    ) -> None:
+        n_samples, n_features = samples.X.shape
+        ones = [np.ones(n_samples)] if has_intercept else []
+        self.X = np.column_stack([samples.X, *ones]).astype(np.float64, copy=False)
+        self.y = samples.y
+        self.sample_weights = samples.weights
+        self.has_intercept = has_intercept
+        self.n_features = n_features
+        self.rows = 1 if n_classes == 2 else n_classes
+        self.size = self.rows * self.X.shape[1]
+        self.l1 = l1 / n_samples
+        self.l2 = l2 / n_samples
+        penalised = np.ones((self.rows, self.X.shape[1]))
+        if has_intercept:
+            penalised[:, -1] = 0
+        self.penalised: Vector = penalised.reshape(-1)
+        self._network = self.network(penalised=False)
+
+    def network(
+        self, dtype: Any = "float64", n_threads: int | None = None, penalised: bool = True
+    ) -> Sequential:
+        """Return the one-layer network, with zero weights."""
+        layer = Dense(
+            self.rows,
+            "sigmoid" if self.rows == 1 else "softmax",
+            self.has_intercept,
+            kernel_initializer="zeros",
+            kernel_regularizer=L1L2(self.l1, self.l2 / 2) if penalised else None,
+        )
+        model = Sequential(
+            [layer],
+            loss="binary_crossentropy" if self.rows == 1 else "sparse_categorical_crossentropy",
+            optimizer=LBFGS(),
+            dtype=dtype,
+            n_threads=n_threads,
+            random_state=0,
+        )
+        return model.build(self.n_features)
+
+    @property
+    def inputs(self) -> Floats:
+        """The features alone: (n_samples, n_features)."""
+        return self.X[:, : self.n_features]
+
+    def weights(self, w: Vector) -> list[Floats]:
+        """Return a vector as the network's weights."""
+        matrix = w.reshape(self.rows, -1)
+        bias = [matrix[:, -1]] if self.has_intercept else []
+        return self.centred([matrix[:, : self.n_features].T, *bias])
+
+    def centred(self, weights: list[Floats]) -> list[Floats]:
+        """Return, of equal softmax models, the one whose rows have a mean of 0.
+
+        They differ by what all rows have in common: always in the intercepts, and without a penalty
+        in the coefficients too.
+        """
+        if self.rows == 1:
+            return weights
+        kernel, *bias = weights
+        if not self.l1 and not self.l2:
+            kernel = kernel - kernel.mean(axis=1, keepdims=True)
+        return [kernel, *(intercepts - intercepts.mean() for intercepts in bias)]
+
+    def problem(self) -> Problem:
+        """Return the function to minimise and its derivatives."""
+        return Problem(self.value_and_gradient, self.hessian, self.l1 * self.penalised)
+
+    def value_and_gradient(self, w: Vector) -> tuple[float, Vector]:
+        """Return the smooth part, from the network, and its gradient."""
+        self._network.set_weights(self.weights(w))
+        value, gradients = self._network.loss_and_gradients(
+            self.inputs, self.y, self.sample_weights
+        )
+        slopes = w * self.penalised * self.l2
+        value += 0.5 * float(w @ slopes)
+        by_row = [gradients[0].T, *(bias[:, np.newaxis] for bias in gradients[1:])]
+        return value, np.column_stack(by_row).reshape(-1) + slopes
+
+    def hessian(self, w: Vector) -> Matrix:
+        """Return the smooth part's second derivatives: blocks ``X^T diag(s p (1 - p)) X / n``."""
+        self._network.set_weights(self.weights(w))
+        p = self._network.predict(self.inputs)  # (n_samples, rows)
+        n_samples, width = self.X.shape
+        factor = np.full(n_samples, 1 / n_samples)
+        if self.sample_weights is not None:
+            factor *= self.sample_weights
+        result = np.empty((self.rows, width, self.rows, width))
+        for i in range(self.rows):
+            for j in range(i + 1):
+                curvature = factor * p[:, i] * ((i == j) - p[:, j])
+                block = self.X.T @ (curvature[:, np.newaxis] * self.X)
+                result[i, :, j] = block
+                result[j, :, i] = block.T
+        matrix = result.reshape(self.size, self.size)
+        matrix[np.diag_indices(self.size)] += self.l2 * self.penalised
+        return matrix

@@ -1,0 +1,138 @@
+"""The perceptrons: every activation and loss, labels of all kinds, several outputs."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+from sklearn.datasets import load_diabetes, load_digits, make_multilabel_classification
+from sklearn.model_selection import train_test_split
+from sklearn.neural_network import MLPClassifier as TheirClassifier
+from sklearn.preprocessing import StandardScaler
+
+import pyae
+from pyae import MLPClassifier, MLPRegressor
+
+X_DIGITS, Y_DIGITS = load_digits(return_X_y=True)
+X_DIGITS = X_DIGITS / 16
+BINARY = ["binary_crossentropy", "auto"]
+CLASSES_ONLY = ["sparse_categorical_crossentropy", "categorical_crossentropy"]
+
+
+def test_digits() -> None:
+    train, test, y_train, y_test = train_test_split(X_DIGITS, Y_DIGITS, random_state=0)
+    model = MLPClassifier(max_epochs=30, random_state=0).fit(train, y_train)
+    theirs = TheirClassifier(random_state=0, max_iter=400).fit(train, y_train)
+    assert model.score(test, y_test) >= theirs.score(test, y_test) - 0.005
+    assert model.score(test, y_test) > 0.97
+
+
+@pytest.mark.parametrize("loss", ["auto", *pyae.losses.names()])
+@pytest.mark.parametrize("n_classes", [2, 3])
+def test_every_loss_classifies(loss: str, n_classes: int) -> None:
+    rows = n_classes > Y_DIGITS
+    X, y = X_DIGITS[rows], np.array(["none", "one", "two"])[Y_DIGITS[rows]]
+    model = MLPClassifier((32,), loss=loss, max_epochs=30, random_state=0).fit(X, y)
+    p = model.predict_proba(X)
+    assert p.shape == (len(X), n_classes)
+    np.testing.assert_allclose(p.sum(axis=1), 1, atol=1e-5)
+    assert (p >= 0).all()
+    np.testing.assert_array_equal(model.predict(X), model.classes_[p.argmax(axis=1)])
+    assert model.score(X, y) > 0.97
+    units = model.model_.layers[-1].units
+    assert units == (1 if n_classes == 2 and loss in BINARY else n_classes)
+
+
+@pytest.mark.parametrize("activation", pyae.activations.names())
+def test_every_activation_regresses(activation: str) -> None:
+    X = np.random.default_rng(0).uniform(-1, 1, size=(300, 3))
+    y = X @ [1.0, -0.5, 0.2] + 1
+    model = MLPRegressor((24,), activation=activation, max_epochs=150, random_state=0).fit(X, y)
+    assert model.model_.layers[0].activation.name == activation
+    assert model.score(X, y) > 0.9
+
+
+@pytest.mark.parametrize(
+    ("loss", "output_activation"),
+    [
+        ("mean_squared_error", "linear"),
+        ("mean_absolute_error", "linear"),
+        ("huber", "linear"),
+        ("log_cosh", "linear"),
+        ("poisson", "exponential"),
+        ("mean_squared_logarithmic_error", "softplus"),
+        ("mean_absolute_percentage_error", "softplus"),
+        (pyae.losses.Huber(delta=0.5), "linear"),
+    ],
+)
+def test_losses_of_regression(loss: Any, output_activation: str) -> None:
+    X = np.random.default_rng(0).uniform(-1, 1, size=(300, 2))
+    y = np.exp(X[:, 0] - X[:, 1])
+    model = MLPRegressor(
+        (32,), loss=loss, output_activation=output_activation, max_epochs=100, random_state=0
+    ).fit(X, y)
+    assert model.score(X, y) > 0.9
+
+
+def test_several_outputs() -> None:
+    X, y = load_diabetes(return_X_y=True)
+    X, y = StandardScaler().fit_transform(X), StandardScaler().fit_transform(y[:, np.newaxis])
+    both = np.column_stack([y[:, 0], X[:, 0] ** 2])
+    model = MLPRegressor((64,), max_epochs=100, random_state=0).fit(X, both)
+    assert model.predict(X).shape == both.shape
+    assert model.score(X, both) > 0.7
+    assert MLPRegressor((4,), max_epochs=1).fit(X, y[:, 0]).predict(X).shape == (len(X),)
+
+
+def test_several_labels() -> None:
+    X, y = make_multilabel_classification(400, n_classes=4, random_state=0)
+    X = StandardScaler().fit_transform(X)
+    model = MLPClassifier((32,), max_epochs=60, random_state=0).fit(X, y)
+    assert model.predict(X).shape == y.shape
+    assert (model.predict(X) == y).mean() > 0.95
+    np.testing.assert_array_equal(model.predict(X), model.predict_proba(X) > 0.5)
+    parts = MLPClassifier((32,), random_state=0).partial_fit(X, y).partial_fit(X, y)
+    assert parts.predict(X).shape == y.shape
+    for loss in CLASSES_ONLY:
+        with pytest.raises(ValueError, match="is for one label a sample, y has several"):
+            MLPClassifier(loss=loss).fit(X, y)
+
+
+def test_layers_of_their_own_activation() -> None:
+    model = MLPClassifier(
+        (16, 8), activation=["tanh", pyae.activations.Activation("elu", alpha=0.5)], max_epochs=1
+    ).fit(X_DIGITS, Y_DIGITS)
+    names = [layer.activation.name for layer in model.model_.layers]
+    assert names == ["tanh", "elu", "softmax"]
+
+
+def test_class_weight_is_a_sample_weight() -> None:
+    weights = {i: 1.0 + i for i in range(10)}
+    params: dict[str, Any] = {"hidden_layer_sizes": (8,), "max_epochs": 2, "random_state": 0}
+    a = MLPClassifier(class_weight=weights, **params).fit(X_DIGITS, Y_DIGITS)
+    b = MLPClassifier(**params).fit(X_DIGITS, Y_DIGITS, sample_weight=1.0 + Y_DIGITS)
+    np.testing.assert_array_equal(a.predict_proba(X_DIGITS), b.predict_proba(X_DIGITS))
+
+
+def test_classes_of_partial_fit() -> None:
+    model = MLPClassifier((8,), random_state=0)
+    with pytest.raises(ValueError, match="classes must be passed on the first call"):
+        model.partial_fit(X_DIGITS, Y_DIGITS)
+    few = Y_DIGITS < 3
+    model.partial_fit(X_DIGITS[few], Y_DIGITS[few], classes=range(10))
+    assert model.predict_proba(X_DIGITS).shape == (len(X_DIGITS), 10)
+    model.partial_fit(X_DIGITS, Y_DIGITS)
+    with pytest.raises(ValueError, match="classes must be those of the first call"):
+        model.partial_fit(X_DIGITS, Y_DIGITS, classes=[0, 1])
+    with pytest.raises(ValueError, match="y must hold the classes"):
+        model.partial_fit(X_DIGITS, Y_DIGITS + 5)
+    with pytest.raises(ValueError, match="needs all labels at once"):
+        MLPClassifier(class_weight="balanced").partial_fit(X_DIGITS, Y_DIGITS, classes=range(10))
+
+
+def test_validation_needs_both() -> None:
+    for cls, y in ((MLPClassifier, Y_DIGITS), (MLPRegressor, Y_DIGITS.astype(float))):
+        for part in ({"X_val": X_DIGITS}, {"y_val": y}):
+            with pytest.raises(ValueError, match="X_val and y_val must be given together"):
+                cls(max_epochs=1).fit(X_DIGITS, y, **part)

@@ -1,0 +1,155 @@
+"""Sparse autoencoders: a planted dictionary comes back; lengths, dead units, reports."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+from sklearn.datasets import load_digits
+
+from pyae import SparseAutoencoder
+from pyae.activations import Activation
+from pyae.regularizers import L1, KLSparsity
+
+Floats = npt.NDArray[np.float64]
+DIGITS = load_digits().data / 16
+
+
+def planted(n_samples: int, seed: int) -> tuple[Floats, Floats]:
+    """Return samples that are sums of 5 of 128 unit features in 64 dimensions, and the features."""
+    rng = np.random.default_rng(seed)
+    features = rng.normal(size=(128, 64))
+    features /= np.linalg.norm(features, axis=1, keepdims=True)
+    code = np.zeros((n_samples, 128))
+    active = np.argsort(rng.random((n_samples, 128)), axis=1)[:, :5]
+    np.put_along_axis(code, active, rng.uniform(0.5, 1.5, size=(n_samples, 5)), axis=1)
+    return code @ features, features
+
+
+def recovery(model: SparseAutoencoder, features: Floats) -> float:
+    """Return the mean over features of the largest cosine similarity to an entry."""
+    entries = model.components_ / np.linalg.norm(model.components_, axis=1, keepdims=True)
+    return float((features @ entries.T).max(axis=1).mean())
+
+
+@pytest.mark.parametrize("tied", [False, True])
+def test_recovers_a_planted_dictionary(tied: bool) -> None:
+    X, features = planted(6000, seed=0)
+    model = SparseAutoencoder(128, n_active=5, tied_weights=tied, max_epochs=20, random_state=0)
+    model.fit(X)
+    assert recovery(model, features) >= 0.95
+    assert not len(model.dead_units_)
+    report = model.sparsity_report(X)
+    assert report["l0"] <= 5
+    assert not len(report["dead_units"])
+    assert report["explained_variance"] == pytest.approx(model.score(X)) > 0.8
+
+
+def test_penalty_recovers_it_too() -> None:
+    X, features = planted(6000, seed=0)
+    model = SparseAutoencoder(
+        128, n_active=None, activity_regularizer=L1(2e-3), max_epochs=20, random_state=0
+    ).fit(X)
+    assert recovery(model, features) >= 0.95
+    assert not len(model.dead_units_)
+    np.testing.assert_allclose(np.linalg.norm(model.components_, axis=1), 1, rtol=1e-5)
+
+
+def test_normalised_entries_leave_the_function() -> None:
+    from pyae.estimators._dictionary import Upkeep
+
+    model = SparseAutoencoder(
+        30, n_active=None, activity_regularizer=L1(1e-3), max_epochs=2, dtype="float64"
+    ).fit(DIGITS)
+    W, b, V, c = model.model_.get_weights()
+    scale = np.linspace(0.5, 2, 30)
+    model.model_.set_weights([W / scale, b / scale, V * scale[:, np.newaxis], c])
+    before = model.reconstruct(DIGITS)
+    Upkeep.normalise(model.model_)
+    np.testing.assert_allclose(model.reconstruct(DIGITS), before, atol=1e-12)
+    np.testing.assert_allclose(np.linalg.norm(model.components_, axis=1), 1, rtol=1e-12)
+
+
+@pytest.mark.parametrize("revive", [False, True])
+def test_dead_units_are_revived(revive: bool) -> None:
+    X, features = planted(3000, seed=1)
+    model = SparseAutoencoder(
+        128, n_active=5, revive_dead_units=revive, max_epochs=1, warm_start=True, random_state=0
+    ).fit(X)
+    weights = model.model_.get_weights()
+    weights[1][:40] = -100  # no sample can make them positive
+    model.model_.set_weights(weights)
+    model.set_params(max_epochs=20).fit(X)
+    assert len(model.dead_units_) == (0 if revive else 40)
+    assert (recovery(model, features) > 0.95) == revive
+
+
+def test_kl_sparsity_sets_the_mean_activity() -> None:
+    means = []
+    for beta in (0.0, 1.0):
+        model = SparseAutoencoder(
+            50,
+            n_active=None,
+            activity_regularizer=KLSparsity(rho=0.05, beta=beta),
+            max_epochs=60,
+            random_state=0,
+        ).fit(DIGITS)
+        assert model.model_.layers[0].activation == Activation("sigmoid")
+        means.append(model.transform(DIGITS).mean())
+    assert means[1] < 0.08 < means[0]
+
+
+def test_report_against_numpy() -> None:
+    model = SparseAutoencoder(40, n_active=3, max_epochs=3, random_state=0).fit(DIGITS)
+    code = model.transform(DIGITS)
+    report = model.sparsity_report(DIGITS)
+    np.testing.assert_allclose(report["activation_frequency"], (code > 0).mean(axis=0))
+    np.testing.assert_allclose(model.activation_frequency_, (code > 0).mean(axis=0))
+    assert report["l0"] == pytest.approx((code > 0).sum(axis=1).mean()) <= 3
+    np.testing.assert_array_equal(report["dead_units"], np.flatnonzero((code <= 0).all(axis=0)))
+    np.testing.assert_allclose(
+        model.reconstruct(DIGITS),
+        code @ model.components_ + model.model_.get_weights()[-1],
+        atol=1e-5,
+    )
+
+
+def test_hidden_layers_have_sparse_codes_but_no_dictionary() -> None:
+    model = SparseAutoencoder(
+        40, n_active=4, hidden_layer_sizes=(32,), max_epochs=3, random_state=0
+    ).fit(DIGITS)
+    assert ((model.transform(DIGITS) > 0).sum(axis=1) <= 4).all()
+    with pytest.raises(AttributeError, match="without hidden layers only"):
+        _ = model.components_
+    with pytest.raises(AttributeError, match="not fitted"):
+        _ = SparseAutoencoder().components_
+
+
+def test_digits_need_few_active_units() -> None:
+    # Eight of 128 parts a digit explain more than eight principal components do.
+    from sklearn.decomposition import PCA
+
+    pca = PCA(8).fit(DIGITS)
+    error = np.square(DIGITS - pca.inverse_transform(pca.transform(DIGITS))).sum(axis=1).mean()
+    model = SparseAutoencoder(128, n_active=8, max_epochs=60, random_state=0).fit(DIGITS)
+    assert model.reconstruction_error(DIGITS).mean() < 0.8 * error
+
+
+@pytest.mark.parametrize(
+    ("params", "error", "message"),
+    [
+        ({"n_active": None}, ValueError, "nothing makes the code sparse"),
+        ({"n_active": 0}, ValueError, "n_active must be at least 1"),
+        ({"n_active": 2.5}, TypeError, "n_active must be an integer"),
+        (
+            {"n_active": None, "activity_regularizer": "l1", "code_activation": "rel"},
+            ValueError,
+            "Did you mean 'relu'",
+        ),
+    ],
+)
+def test_bad_parameters(params: dict[str, Any], error: type[Exception], message: str) -> None:
+    with pytest.raises(error, match=message):
+        SparseAutoencoder(**params).fit(DIGITS)
