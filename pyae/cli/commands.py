@@ -78,16 +78,15 @@ def pyae(context: click.Context) -> int | None:
     default="autoencoder",
     show_default=True,
 )
-@click.option("--code", type=click.IntRange(1), default=2, show_default=True, help="Code units.")
+@click.option("--code", type=click.IntRange(1), help="Code units. Default: 2; 64 for sparse.")
 @click.option(
     "--hidden",
     type=Sizes(),
-    default="128",
-    show_default=True,
-    help="Hidden units of the encoder, layer by layer; the decoder mirrors them.",
+    help="Hidden units of the encoder, layer by layer, such as 128,64; the decoder mirrors them. "
+    "Default: 128; none for sparse.",
 )
 @click.option("--activation", metavar="NAME", default="relu", show_default=True)
-@click.option("--code-activation", metavar="NAME", help="Default: linear; relu for sparse codes.")
+@click.option("--code-activation", metavar="NAME", help="Default: linear; relu for sparse.")
 @click.option(
     "--output-activation", metavar="NAME", help="Default: sigmoid for images, otherwise linear."
 )
@@ -108,9 +107,13 @@ def pyae(context: click.Context) -> int | None:
     "units of scaled features.",
 )
 @click.option("--clean", type=FILE, help="For denoising: what the noisy INPUT should become.")
-@click.option("--active", type=click.IntRange(1), help="For sparse: active units in a code.")
+@click.option(
+    "--active",
+    type=click.IntRange(1),
+    help="For sparse: how many units of a code are active, at most. Default: 8.",
+)
 @click.option("--epochs", type=click.IntRange(1), default=200, show_default=True)
-@click.option("--batch-size", type=click.IntRange(1), default=32, show_default=True)
+@click.option("--batch-size", type=click.IntRange(1))
 @click.option("--optimizer", metavar="NAME", default="adam", show_default=True)
 @click.option("--learning-rate", type=click.FloatRange(0, min_open=True))
 @click.option(

@@ -72,27 +72,28 @@ def _estimator(options: dict[str, Any], is_images: bool) -> Any:
     """Return the estimator that the options describe."""
     import pyae
 
+    is_sparse = options["kind"] == "sparse"
     output_activation = options["output_activation"] or ("sigmoid" if is_images else "linear")
     loss = options["loss"] or (
         "binary_crossentropy" if output_activation == "sigmoid" else "mean_squared_error"
     )
     settings: dict[str, Any] = {
-        "n_components": options["code"],
-        "hidden_layer_sizes": options["hidden"],
+        "n_components": options["code"] or (64 if is_sparse else 2),
+        "hidden_layer_sizes": (() if is_sparse else (128,))
+        if options["hidden"] is None
+        else options["hidden"],
         "activation": options["activation"],
         "output_activation": output_activation,
         "loss": loss,
         "optimizer": options["optimizer"],
         "max_epochs": options["epochs"],
-        "batch_size": options["batch_size"],
         "random_state": options["seed"],
         "n_threads": options["threads"],
         "verbose": 0 if options["quiet"] else 1,
     }
-    if options["learning_rate"] is not None:
-        settings["learning_rate"] = options["learning_rate"]
-    if options["code_activation"] is not None:
-        settings["code_activation"] = options["code_activation"]
+    for name in ("learning_rate", "code_activation", "batch_size"):
+        if options[name] is not None:
+            settings[name] = options[name]
     if options["patience"] is not None:
         settings |= {"early_stopping": True, "n_iter_no_change": options["patience"]}
     if options["kind"] == "autoencoder":
