@@ -1,7 +1,7 @@
 """An autoencoder does not compress pictures better than JPEG does.
 
 A photograph (scikit-learn's china.jpg and flower.jpg, in gray, 8 bits a pixel) is cut into blocks
-of 8 x 8 pixels, as JPEG cuts it. An autoencoder 64-256-k-256-64 learns to code a block in k
+of 8 x 8 pixels, as JPEG cuts it. An autoencoder 64-128-k-128-64 learns to code a block in k
 numbers; these are quantised with a step, ``q = round(code / step)``, and coded. For a fair, even
 generous count of its bytes:
 
@@ -40,9 +40,9 @@ import pyae
 
 Array = npt.NDArray[Any]
 
-CODE_UNITS = (3, 6, 12, 24)
-STEPS = (0.05, 0.1, 0.2, 0.4, 0.8)  # of the code's standard deviation
-EPOCHS = 25
+CODE_UNITS = (4, 10, 24)
+STEPS = (0.08, 0.2, 0.4, 0.8)  # of the code's standard deviation
+EPOCHS = 12
 
 
 def photographs() -> dict[str, Array]:
@@ -67,9 +67,9 @@ def autoencoder(blocks: Array, code_units: int) -> pyae.Sequential:
     n_steps = EPOCHS * -(-len(blocks) // 64)
     model = pyae.Sequential(
         [
-            pyae.Dense(256, "relu"),
+            pyae.Dense(128, "relu"),
             pyae.Dense(code_units),
-            pyae.Dense(256, "relu"),
+            pyae.Dense(128, "relu"),
             pyae.Dense(64),
         ],
         optimizer=pyae.optimizers.Adam(pyae.schedules.Cosine(3e-3, n_steps)),
@@ -100,7 +100,7 @@ def coded(model: pyae.Sequential, blocks: Array, step: float) -> tuple[float, fl
     code = model.forward(blocks, upto=2)
     scale = code.std(axis=0) * step
     q = np.rint(code / scale).astype(np.int64)
-    decoder = pyae.Sequential([pyae.Dense(256, "relu"), pyae.Dense(64)], random_state=0).build(
+    decoder = pyae.Sequential([pyae.Dense(128, "relu"), pyae.Dense(64)], random_state=0).build(
         code.shape[1]
     )
     decoder.set_weights(model.get_weights()[4:])

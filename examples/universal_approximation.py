@@ -65,18 +65,13 @@ def learned(x: Array, y: Array, width: int, activation: str, epochs: int) -> pya
                 pyae.Dense(width, activation, kernel_initializer="he_uniform"),
                 pyae.Dense(1),
             ],
-            optimizer=pyae.optimizers.Adam(
-                pyae.schedules.Cosine(0.02, epochs * -(-len(x) // BATCH))
-            ),
+            optimizer=pyae.optimizers.LBFGS(),
             dtype="float64",
             random_state=seed,
         )
-        model.fit(x, y, epochs=epochs, batch_size=BATCH)
+        model.fit(x, y, epochs=epochs, batch_size=len(x))
         models.append(model)
     return min(models, key=lambda model: model.evaluate(x, y))
-
-
-BATCH = 64
 
 
 def main(output: str = "universal_approximation.png") -> dict[str, Any]:
@@ -98,7 +93,7 @@ def main(output: str = "universal_approximation.png") -> dict[str, Any]:
     networks = {}
     for width in WIDTHS:
         line = broken_line(width)
-        networks[width] = learned(x, y, width, "tanh", epochs=300)
+        networks[width] = learned(x, y, width, "tanh", epochs=1000)
         built[width] = _rms(line.predict(dense) - target(dense))
         by_training[width] = _rms(networks[width].predict(dense) - target(dense))
         print(f"  {width:5}   {built[width]:11.3g}   {by_training[width]:7.3g}")
