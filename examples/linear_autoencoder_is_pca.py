@@ -39,7 +39,7 @@ def main(output: str = "linear_autoencoder_is_pca.png") -> dict[int, dict[str, f
         model = pyae.Autoencoder(
             k,
             optimizer=pyae.optimizers.LBFGS(),
-            batch_size=None,
+            batch_size=len(X),
             max_epochs=2000,
             dtype="float64",
             random_state=0,

@@ -70,7 +70,7 @@ def main(output: str = "logistic_regression.png") -> dict[str, Any]:
     print(f"predictions the same        {same:.4f}")
     print(f"gradient against formula    {gradient_error:.1e}")
 
-    display = FiltersDisplay.from_weights(W.T)
+    display = FiltersDisplay.from_weights(W.T, n_columns=5)
     display.ax_.set_title("What speaks for each digit, 0 to 9")
     display.save(output)
     print(f"picture: {output}")

@@ -82,16 +82,14 @@ def main(output: str = "specific_to_its_data.png") -> dict[str, Any]:
         r = results[name]
         print(f"{name:<16}{r['error']:7.2f} {r['share']:17.0%} {r['found']:21.0%}")
 
-    figure = Figure(figsize=(9, 7), dpi=150, layout="constrained", facecolor="white")
-    top, bottom = figure.subplots(2, 1, height_ratios=[1.2, 1])
+    figure = Figure(figsize=(9, 5.8), dpi=150, layout="constrained", facecolor="white")
+    top, bottom = figure.subplots(2, 1, height_ratios=[1, 2])
     columns = np.concatenate([images[:4] for images in groups.values()])
-    ReconstructionDisplay.from_predictions(
-        columns, model.predict(columns), n_images=16, ax=top, cmap="gray_r"
-    )
-    top.set(xlabel="")
+    rows = {"original": columns, "reconstruction": model.predict(columns)}
+    ReconstructionDisplay(rows=rows, image_shape=(8, 8)).plot(top, cmap="gray_r")
     for i, name in enumerate(groups):
         top.text((i + 0.5) / 4, 1.04, name, transform=top.transAxes, ha="center", weight="bold")
-    ErrorDistributionDisplay.from_predictions(errors, quantile=0.99, ax=bottom)
+    ErrorDistributionDisplay.from_predictions(errors, quantile=0.99, ax=bottom, scale="log")
     figure.savefig(output)
     print(f"picture: {output}")
     return results
