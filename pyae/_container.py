@@ -181,7 +181,9 @@ def _parse_document(path: Path, text: str) -> dict[str, Any]:
     except FileFormatError:
         raise
     except (ValueError, TypeError, KeyError, AttributeError) as error:
-        raise FileFormatError(path, f"is damaged: its description does not read ({error})") from None
+        raise FileFormatError(
+            path, f"is damaged: its description does not read ({error})"
+        ) from None
     return dict(document)
 
 
@@ -226,7 +228,7 @@ def _read_tensors(
     from safetensors import SafetensorError, deserialize
 
     try:
-        raw = dict(deserialize(data))
+        raw: dict[str, Any] = dict(deserialize(data))  # type: ignore[no-untyped-call]
     except SafetensorError as error:
         raise FileFormatError(path, f"is damaged: {error}") from None
     given = _CHECKSUM.fullmatch(text[-_CHECKSUM_LENGTH:])

@@ -42,7 +42,9 @@ class Graph:
         self._tensors: list[Any] = []
         self._outputs: list[Any] = []
         self._n_names = 0
-        self._input = helper.make_tensor_value_info("X", self.type_of(dtype), ["n_samples", n_features])
+        self._input = helper.make_tensor_value_info(
+            "X", self.type_of(dtype), ["n_samples", n_features]
+        )
 
     def type_of(self, dtype: npt.DTypeLike) -> int:
         """Return the standard's number of a dtype."""
@@ -83,7 +85,9 @@ class Graph:
     ) -> None:
         """Make a value an output of the graph, of so many columns; None: of one dimension."""
         self.add("Identity", value, output=name)
-        shape = ["n_samples"] if columns is None else ["n_samples", columns]
+        shape: list[str | int | None] = ["n_samples"]
+        if columns is not None:
+            shape.append(columns)
         number = self.type_of(self.dtype if dtype is None else dtype)
         self._outputs.append(self._helper.make_tensor_value_info(name, number, shape))
 

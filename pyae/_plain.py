@@ -40,9 +40,9 @@ def encode(value: Any, name: str, tensors: Tensors) -> Any:
     TypeError
         The value holds something that a file cannot.
     """
-    if value is None or isinstance(value, str | bool | int) and not isinstance(value, np.generic):
+    if value is None or type(value) in (str, bool, int):
         return value
-    if isinstance(value, float) and type(value) is float:
+    if type(value) is float:
         return value if math.isfinite(value) else {"$number": str(value)}
     if isinstance(value, np.str_ | np.bool_ | np.integer | np.floating):
         return encode(value.item(), name, tensors)
@@ -68,7 +68,9 @@ def encode(value: Any, name: str, tensors: Tensors) -> Any:
         return {"$dtype": np.dtype(value).str}
     if isinstance(value, np.random.Generator | np.random.RandomState):
         return _encode_generator(value, name, tensors)
-    raise TypeError(f"{name} cannot be saved: a file holds no {type(value).__name__}, got {value!r}")
+    raise TypeError(
+        f"{name} cannot be saved: a file holds no {type(value).__name__}, got {value!r}"
+    )
 
 
 def decode(value: Any, tensors: Tensors) -> Any:
@@ -143,9 +145,9 @@ def _decode_objects(value: Any, tensors: Tensors) -> npt.NDArray[Any]:
     longest = max((len(item) for item in items), default=0) if dtype.kind == "U" else 0
     if dtype.kind == "U" and dtype.itemsize > 4 * max(longest, 1):
         raise ValueError(f"an array's dtype {dtype} is longer than its longest text")
-    array = np.empty(len(items), dtype)
+    array: npt.NDArray[Any] = np.empty(len(items), dtype)
     array[:] = items
-    return array.reshape(shape)
+    return np.reshape(array, tuple(shape))
 
 
 def _decode_generator(value: Any, tensors: Tensors) -> Any:
@@ -182,7 +184,7 @@ def _decode_activation(value: Any, _: Tensors) -> Any:
 
 
 def _decode_dtype(value: Any, _: Tensors) -> np.dtype[Any]:
-    dtype = np.dtype(value)
+    dtype: np.dtype[Any] = np.dtype(value)
     if not isinstance(value, str) or dtype.kind not in "biuf":
         raise ValueError(f"unknown dtype {value!r}")
     return dtype

@@ -45,6 +45,20 @@ class Callback:
     def on_train_end(self, history: History) -> None:
         """Do something after the last epoch, also when the fit was stopped early."""
 
+    def get_state(self) -> Any:
+        """Return what a `Checkpoint` is to keep of this callback, such as how long it has waited.
+
+        Returns
+        -------
+        plain data or None
+            Numbers, texts, arrays, NumPy's random generators, and lists and dicts of these; None,
+            the default, for a callback that has nothing to keep.
+        """
+        return None
+
+    def set_state(self, state: Any) -> None:
+        """Take what `get_state` returned, when a fit goes on; called after `on_train_begin`."""
+
 
 class LambdaCallback(Callback):
     """Calls a function after each epoch.
@@ -140,7 +154,8 @@ class Checkpoint(Callback):
     file is replaced in one step, so that there always is a whole one; `pyae.load` reads it too.
 
     `Sequential.fit` takes it, or just its path, as `checkpoint`; it may also be among the
-    `callbacks`, an estimator's too. Other callbacks' own state is not in the file.
+    `callbacks`, an estimator's too. Of other callbacks the file holds what they give
+    (`Callback.get_state`).
 
     Parameters
     ----------
@@ -186,6 +201,10 @@ class Checkpoint(Callback):
             raise ValueError(f"every_seconds must be finite and not negative, got {seconds}")
         if not isinstance(self.resume, bool):
             raise TypeError(f"resume must be True or False, got {self.resume!r}")
+
+    def on_train_begin(self, model: Sequential) -> None:
+        """Refuse a fit that does not know checkpoints; `Sequential.fit` never comes here."""
+        raise ValueError("callbacks: this kind of fit cannot write a Checkpoint; leave it out")
 
 
 def resolve_checkpoint(value: Any, callbacks: list[Callback]) -> Checkpoint | None:

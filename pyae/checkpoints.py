@@ -17,7 +17,7 @@ import numpy.typing as npt
 
 from pyae._container import FileFormatError
 from pyae._safefile import as_path, check_writable
-from pyae.callbacks import Checkpoint
+from pyae.callbacks import Callback, Checkpoint
 from pyae.model import History, Sequential
 from pyae.saving import load_network, save_network
 
@@ -35,6 +35,7 @@ class Position:
     parameters: npt.NDArray[Any]  # flat; before the best ones are restored
     state: dict[str, Any]
     stopping: dict[str, Any] | None  # of early stopping
+    callbacks: list[Any]  # the states of those that have one
     seed: int
 
     def restore(self, model: Sequential) -> None:
@@ -60,6 +61,8 @@ class Run:
         How many epochs the fit has at most, those done before included.
     settings : dict
         What else a fit's result depends on: plain data.
+    callbacks : list of Callback
+        Those of the fit; of some the file holds a state.
 
     Attributes
     ----------
@@ -81,18 +84,27 @@ class Run:
         n_features: int,
         epochs: int,
         settings: dict[str, Any],
+        callbacks: list[Callback],
     ) -> None:
         self._checkpoint = checkpoint
         self._path = as_path(checkpoint.path)
         self._model = model
         self._epochs = epochs
-        self._settings = settings
+        self._callbacks = [item for item in callbacks if item.get_state() is not None]
+        names = [type(item).__name__ for item in self._callbacks]
+        self._settings = {**settings, "callbacks": names}
         self._newest: Position | None = None
         self._written = time.monotonic()
         check_writable(self._path)
         self.start: Position | None = None
         if checkpoint.resume and self._path.exists():
             self._newest = self.start = self._read(n_features)
+
+    def restore_callbacks(self) -> None:
+        """Give callbacks the states that the file holds."""
+        if self.start is not None:
+            for callback, state in zip(self._callbacks, self.start.callbacks, strict=True):
+                callback.set_state(state)
 
     def epoch_end(self, epoch: int, history: History) -> None:
         """Write the file where it is time to; the fit's last epoch waits for `finish`."""
@@ -110,6 +122,7 @@ class Run:
             parameters=network.parameters(),
             state=network.state(),
             stopping=stopping,
+            callbacks=[callback.get_state() for callback in self._callbacks],
             seed=self._model._seed,
         )
         if not last:
@@ -121,9 +134,17 @@ class Run:
         if newest is None or newest.n_epochs != n_epochs:  # it ended by itself, between two writes
             network = self._model._built_network()
             newest = Position(
-                n_epochs, True, history, network.parameters(), network.state(), None, 0
+                n_epochs=n_epochs,
+                over=True,
+                history=history,
+                parameters=network.parameters(),
+                state=network.state(),
+                stopping=None,
+                callbacks=[callback.get_state() for callback in self._callbacks],
+                seed=self._model._seed,
             )
             restored = False
+        newest.over |= history.stopped_early or history.converged
         self._write(newest, with_parameters=restored)
 
     def _is_due(self, epoch: int) -> bool:
@@ -139,6 +160,7 @@ class Run:
             "n_epochs": position.n_epochs,
             "over": position.over,
             "stopping": position.stopping,
+            "callbacks": position.callbacks,
             "settings": self._settings,
             "parameters": position.parameters if with_parameters else None,
         }
@@ -157,9 +179,7 @@ class Run:
             )
         theirs = _identity(loaded, loaded.n_features, self._model.random_state)
         mine = _identity(self._model, n_features, self._model.random_state)
-        found = _difference(
-            {**theirs, **training["settings"]}, {**mine, **self._settings}, ""
-        )
+        found = _difference({**theirs, **training["settings"]}, {**mine, **self._settings}, "")
         if found is not None:
             where, there, here = found
             raise ValueError(
@@ -185,6 +205,7 @@ class Run:
             parameters=network.parameters() if parameters is None else parameters,
             state=network.state(),
             stopping=stopping,
+            callbacks=training["callbacks"],
             seed=loaded._seed,
         )
 

@@ -423,16 +423,19 @@ class Sequential:
                 "pass that or use EarlyStopping(monitor='loss')"
             )
         saver = callbacks_module.resolve_checkpoint(checkpoint, followers)
+        followers = [c for c in followers if not isinstance(c, callbacks_module.Checkpoint)]
         options = {
             "batch_size": batch_size,
             "shuffle": bool(shuffle),
             "noise": None if corruption is None else corruption.to_spec(),
             "early_stopping": None if early is None else early.to_options(),
         }
-        progress = Progress(epochs, verbose)
-        run = None if saver is None else self._run(saver, data, held_out, epochs, options)
+        run = None
+        if saver is not None:
+            run = self._run(saver, data, held_out, epochs, options, followers)
         start = None if run is None else run.start
-        first_epoch = 0 if start is None else epochs if start.over else start.n_epochs
+        n_done = 0 if start is None else start.n_epochs
+        progress = Progress(epochs, verbose, first_epoch=n_done)
 
         history = History({key: [] for key in _LOGS if key != "val_loss" or held_out is not None})
         if start is not None:
@@ -449,6 +452,8 @@ class Sequential:
             for follower in followers:
                 follower.model = self
                 follower.on_train_begin(self)
+            if run is not None:
+                run.restore_callbacks()
 
         def on_epoch(epoch: int, logs: dict[str, float]) -> bool:
             history._append(logs)
@@ -466,7 +471,11 @@ class Sequential:
                     data.y,
                     data.weights,
                     None if held_out is None else (held_out.X, held_out.y, held_out.weights),
-                    {**options, "first_epoch": first_epoch, "epochs": epochs},
+                    {
+                        **options,
+                        "first_epoch": epochs if start is not None and start.over else n_done,
+                        "epochs": epochs,
+                    },
                     None if start is None else start.stopping,
                     self._threads(),
                     on_begin,
@@ -734,6 +743,7 @@ class Sequential:
         held_out: _Data | None,
         epochs: int,
         options: dict[str, Any],
+        followers: list[callbacks_module.Callback],
     ) -> Run:
         """Return a fit with a checkpoint, which may have got somewhere already."""
         from pyae.checkpoints import Run, fingerprint
@@ -741,7 +751,7 @@ class Sequential:
         settings = dict(options)
         for name, part in (("data", data), ("validation_data", held_out)):
             settings[name] = part and {key: fingerprint(v) for key, v in vars(part).items()}
-        return Run(saver, self, data.X.shape[1], epochs, settings)
+        return Run(saver, self, data.X.shape[1], epochs, settings, followers)
 
     def _built_network(self) -> Network:
         if self._network is None:

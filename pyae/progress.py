@@ -36,6 +36,8 @@ class Progress:
         Where to write; `sys.stdout` by default.
     clock : callable, optional
         Returns the seconds since some fixed moment.
+    first_epoch : int, default 0
+        The number of the epoch that comes first, where earlier ones were done before.
 
     Raises
     ------
@@ -60,6 +62,7 @@ class Progress:
         verbose: int,
         stream: TextIO | None = None,
         clock: Callable[[], float] = time.monotonic,
+        first_epoch: int = 0,
     ) -> None:
         if verbose not in (0, 1, 2):
             raise ValueError(f"verbose={verbose!r}; allowed are 0, 1 and 2")
@@ -72,7 +75,8 @@ class Progress:
         self._clock = clock
         self._start = clock()
         self._last = self._start  # when the last line or picture was written
-        self._done = 0.0  # epochs, with the fraction of the one that runs
+        self._first = first_epoch
+        self._done = float(first_epoch)  # epochs, with the fraction of the one that runs
         self._logs: dict[str, float] = {}  # the newest losses, for the bar
         self._line = ""  # of the newest epoch, until it is printed
         self._bar: RichProgress | None = None
@@ -170,9 +174,10 @@ class Progress:
 
     def _time_left(self, now: float) -> list[str]:
         """Return how long the epochs that remain will take, or nothing before that is known."""
-        if not 0 < self._done < self._epochs:
+        if not self._first < self._done < self._epochs:
             return []
-        left = (now - self._start) * (self._epochs - self._done) / self._done
+        here = self._done - self._first  # what has been done since the start
+        left = (now - self._start) * (self._epochs - self._done) / here
         return [f"{_duration(left)} left"]
 
     def _show_bar(self, now: float) -> bool:

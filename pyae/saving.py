@@ -35,9 +35,17 @@ _ESTIMATORS = (
     "MLPRegressor",
     "SparseAutoencoder",
 )
-_TRAINING = {"n_epochs", "over", "stopping", "settings", "parameters"}  # of a checkpoint
+_TRAINING = {"n_epochs", "over", "stopping", "settings", "callbacks", "parameters"}
 # What building a model from data that fit no model raises.
-_BAD = (ValueError, TypeError, KeyError, IndexError, AttributeError, ArithmeticError, RecursionError)
+_BAD = (
+    ValueError,
+    TypeError,
+    KeyError,
+    IndexError,
+    AttributeError,
+    ArithmeticError,
+    RecursionError,
+)
 
 
 def load(path: str | os.PathLike[str]) -> Any:
@@ -133,6 +141,7 @@ def save_estimator(estimator: NetworkEstimator, path: Path) -> None:
     content = {
         "parameters": encode(parameters, "parameters", tensors),
         "state": encode(state, "state", tensors),
+        "output": getattr(estimator, "_sklearn_output_config", {}).get("transform"),
         "network": _network_to(estimator.model_, tensors),
     }
     write_file(path, pack(kind, content, tensors))
@@ -293,6 +302,8 @@ def _estimator_from(kind: str, content: dict[str, Any], tensors: Tensors) -> Any
     if not model.built or state.get("n_features_in_") != model.n_features:
         raise ValueError(f"n_features_in_ must be {model.n_features}, as the network has")
     estimator._set_state(state, model)
+    if content["output"] is not None:
+        estimator.set_output(transform=content["output"])
     return estimator
 
 

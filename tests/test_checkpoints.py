@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 
 import pyae
-from pyae import noise, optimizers, schedules
+from pyae import checkpoints, noise, optimizers, schedules
 from pyae.callbacks import Callback, Checkpoint, EarlyStopping
 from pyae.layers import Dense
 from tests.test_process import ROOT
@@ -81,9 +81,7 @@ def check_resumed(
         assert len(pyae.load(path).history.epoch) == kill
     resumed = make()
     callbacks = fit().get("callbacks", [])
-    resumed.fit(
-        X, epochs=epochs, batch_size=16, callbacks=callbacks, checkpoint=path, **options
-    )
+    resumed.fit(X, epochs=epochs, batch_size=16, callbacks=callbacks, checkpoint=path, **options)
     assert_same_fit(resumed, whole)
     assert_same_fit(pyae.load(path), whole)
     return resumed
@@ -180,6 +178,48 @@ def test_a_fit_that_a_callback_stopped_is_over(tmp_path: Path) -> None:
         assert_same_fit(fit(checkpoint=tmp_path / "a"), whole)
 
 
+class Jitter(Callback):
+    """Adds random numbers to the weights, as a callback with a state of its own may."""
+
+    def __init__(self) -> None:
+        self._rng = np.random.default_rng(5)
+        self.n_epochs = 0
+
+    def on_epoch_end(self, epoch: int, logs: Any) -> None:
+        weights = self.model.get_weights()
+        weights[0] += self._rng.normal(0, 0.01, weights[0].shape).astype("float32")
+        self.model.set_weights(weights)
+        self.n_epochs += 1
+        assert self.n_epochs == epoch + 1
+
+    def get_state(self) -> Any:
+        return {"rng": self._rng, "n_epochs": self.n_epochs}
+
+    def set_state(self, state: Any) -> None:
+        self._rng, self.n_epochs = state["rng"], state["n_epochs"]
+
+
+def test_callbacks_may_have_a_state(tmp_path: Path) -> None:
+    check_resumed(network, tmp_path / "a", (1, 3, 5), fit=lambda: {"callbacks": [Jitter()]})
+    with pytest.raises(ValueError, match=r"callbacks is \['Jitter'\] there and \[\] here"):
+        network().fit(X, epochs=7, batch_size=16, checkpoint=tmp_path / "a")
+
+
+def test_a_fit_that_converged_is_over(tmp_path: Path) -> None:
+    def fit(**options: Any) -> pyae.Sequential:
+        layers = [Dense(2), Dense(FEATURES)]
+        model = pyae.Sequential(layers, optimizer="lbfgs", dtype="float64", random_state=0)
+        model.fit(X, epochs=2000, batch_size=len(X), **options)
+        return model
+
+    whole = fit()
+    assert whole.history.converged
+    with pytest.raises(Killed):
+        fit(callbacks=KillIn(20), checkpoint=tmp_path / "a")
+    for _ in range(3):
+        assert_same_fit(fit(checkpoint=Checkpoint(tmp_path / "a", every_epochs=7)), whole)
+
+
 def test_a_fit_that_diverged_diverges_again(tmp_path: Path) -> None:
     def fit(**options: Any) -> pyae.Sequential:
         model = network(optimizer=optimizers.SGD(300.0))
@@ -231,7 +271,7 @@ def test_a_loaded_checkpoint_trains_on(tmp_path: Path) -> None:
         np.testing.assert_array_equal(one, other)
 
 
-# ------------------------------------------------------------------------------------ when and where
+# ---------------------------------------------------------------------------------- when and where
 
 
 def written_after(checkpoint: Any, path: Path, epochs: int = 10) -> list[int]:
@@ -269,6 +309,13 @@ def test_it_may_be_among_the_callbacks(tmp_path: Path) -> None:
     resumed.fit(X, epochs=5, callbacks=checkpoint)
     whole.fit(X, epochs=5)
     assert_same_fit(resumed, whole)
+
+
+def test_progress_counts_all_epochs(tmp_path: Path, capsys: Any) -> None:
+    for epochs in (2, 3, 3):
+        network().fit(X, epochs=epochs, verbose=2, checkpoint=tmp_path / "a")
+    lines = [line.split("  ")[0] for line in capsys.readouterr().out.splitlines()]
+    assert lines == ["epoch 1/2", "epoch 2/2", "epoch 3/3"]
 
 
 def test_starting_afresh(tmp_path: Path) -> None:
@@ -345,17 +392,20 @@ def test_files_that_are_no_checkpoint_stay(tmp_path: Path) -> None:
     assert len(model.history.epoch) == 0
 
 
-def test_bad_data_leave_model_and_file(tmp_path: Path) -> None:
+def test_bad_data_leave_model_and_file(tmp_path: Path, monkeypatch: Any) -> None:
     """Values are looked at after the file; where they are bad, the model is not the file's yet."""
     path = tmp_path / "a"
-    network().fit(X, epochs=3, checkpoint=path)
-    before = path.read_bytes()
     bad = X.copy()
-    bad[1] = np.nan
-    settings_pass = network()
-    with pytest.raises(ValueError):
-        settings_pass.fit(bad, epochs=5, checkpoint=path)
-    assert not settings_pass.built
+    bad[20] = np.nan
+    monkeypatch.setattr(checkpoints, "fingerprint", lambda array: array is not None)  # too lax
+    network(random_state=None).fit(X, epochs=3, checkpoint=path)
+    before = path.read_bytes()
+    model = network(random_state=None)
+    seed = model._seed
+    with pytest.raises(ValueError, match="X has NaN"):
+        model.fit(bad, epochs=5, checkpoint=path)
+    assert not model.built
+    assert model._seed == seed
     assert path.read_bytes() == before
 
 

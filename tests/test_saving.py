@@ -448,13 +448,18 @@ def test_harmful_files_are_refused(name: str, tmp_path: Path) -> None:
         load_bytes(repacked(change), tmp_path / "bad")
 
 
+def objects(dtype: str, shape: list[int], items: list[Any]) -> dict[str, Any]:
+    return {"$objects": {"dtype": dtype, "shape": shape, "items": items}}
+
+
 def test_harmful_sizes_are_refused_before_they_are_allocated(tmp_path: Path) -> None:
     """In a process that may not have the memory that the files ask for."""
     files = {
         "units": at("layers", 0, "units", to=2**31 - 1),
         "features": at("n_features", to=2**40),
-        "string": at("random_state", to={"$objects": {"dtype": "<U999999999", "shape": [1], "items": ["a"]}}),
-    }  # fmt: skip
+        "text": at("random_state", to=objects("<U999999", [1], ["a"])),
+        "array": at("random_state", to=objects("O", [2**40], [])),
+    }
     for name, change in files.items():
         (tmp_path / name).write_bytes(repacked(change))
     code = f"""
@@ -671,3 +676,209 @@ _safefile.write_file(Path({str(path)!r}), b"new")
 def test_importing_pyae_imports_no_file_library() -> None:
     code = "import sys; print([m for m in ('safetensors', 'onnx', 'sklearn') if m in sys.modules])"
     assert run_python(code) == ["[]"]
+
+
+# -------------------------------------------------------------------------------------- estimators
+
+
+def digits() -> tuple[Any, Any]:
+    X, y = pyae.datasets.load_digits()
+    return X[:200], y[:200]
+
+
+def estimator_cases() -> dict[str, Callable[[], Any]]:
+    """Return fitted estimators: each class, and each kind of parameter and of label."""
+    from pyae import estimators as e
+
+    X, y = digits()
+    few: dict[str, Any] = {"max_epochs": 2, "random_state": 0}
+    settings = {
+        "activation": activations.Activation("elu", alpha=0.5),
+        "code_activation": activations.tanh,
+        "kernel_regularizer": regularizers.L2(1e-4),
+        "optimizer": pyae.optimizers.AdamW(schedules.Cosine(0.01, 30), clipnorm=1.0),
+        "learning_rate": None,
+        "loss": pyae.losses.Huber(0.5),
+        "dtype": np.float64,
+        "hidden_layer_sizes": [9, 8],
+        "random_state": np.random.RandomState(5),
+        "callbacks": [lambda epoch, logs: None],
+        "early_stopping": True,
+    }
+    names = np.array([f"digit {i}" for i in range(10)])
+    return {
+        "autoencoder": lambda: e.Autoencoder(3, **few).fit(X),
+        "tied": lambda: e.Autoencoder(3, hidden_layer_sizes=8, tied_weights=True, **few).fit(X),
+        "settings": lambda: e.Autoencoder(3, **{**few, **settings}).fit(X),
+        "denoising": lambda: e.DenoisingAutoencoder(3, noise=noise.Masking(0.2), **few).fit(X),
+        "denoising pairs": lambda: e.DenoisingAutoencoder(3, **few).fit(X, X**2),
+        "sparse": lambda: e.SparseAutoencoder(96, **few).fit(X),
+        "logistic": lambda: e.LogisticRegression().fit(X, y),
+        "logistic, text": lambda: e.LogisticRegression(class_weight="balanced").fit(X, names[y]),
+        "logistic, weights": lambda: e.LogisticRegression(class_weight={0: 2.0, 1: 0.5}).fit(
+            X, y % 2
+        ),
+        "classifier": lambda: e.MLPClassifier((9,), **few).fit(X, y),
+        "classifier, objects": lambda: e.MLPClassifier((9,), **few).fit(X, names[y].astype(object)),
+        "classifier, truth": lambda: e.MLPClassifier((9,), **few).fit(X, y > 4),
+        "regressor": lambda: e.MLPRegressor((9,), **few).fit(X, X[:, 20]),
+        "regressor, several": lambda: e.MLPRegressor((9,), **few).fit(X, X[:, 20:23]),
+    }
+
+
+USES = (
+    "predict",
+    "predict_proba",
+    "predict_log_proba",
+    "decision_function",
+    "transform",
+    "reconstruct",
+    "reconstruction_error",
+    "denoise",
+    "score_samples",
+)
+
+
+@pytest.mark.parametrize("name", estimator_cases())
+def test_estimators_come_back_and_give_the_same_bits(name: str, tmp_path: Path) -> None:
+    X, _ = digits()
+    model = estimator_cases()[name]()
+    model.save(tmp_path / "a")
+    other = pyae.load(tmp_path / "a")
+    assert type(other) is type(model)
+    parameters, theirs = model.get_params(deep=False), other.get_params(deep=False)
+    assert not theirs.pop("callbacks")
+    parameters.pop("callbacks")
+    if isinstance(parameters["random_state"], np.random.RandomState):
+        assert theirs.pop("random_state").random() == parameters.pop("random_state").random()
+    assert theirs == parameters
+    mine, others = model._get_state(), other._get_state()
+    assert {k: type(v) for k, v in mine.items()} == {k: type(v) for k, v in others.items()}
+    np.testing.assert_equal(others, mine)
+    used = [use for use in USES if hasattr(model, use)]
+    assert used
+    for use in used:
+        one, another = (getattr(m, use)(X) for m in (model, other))
+        assert one.dtype == another.dtype
+        np.testing.assert_array_equal(one, another)
+    if hasattr(model, "inverse_transform"):
+        codes = model.transform(X)
+        np.testing.assert_array_equal(
+            model.inverse_transform(codes), other.inverse_transform(codes)
+        )
+    for attribute in ("coef_", "intercept_"):
+        if hasattr(model, attribute):
+            np.testing.assert_array_equal(getattr(model, attribute), getattr(other, attribute))
+
+
+def test_every_estimator_can_be_saved() -> None:
+    from pyae import estimators, saving
+
+    assert sorted(estimators.__all__) == sorted(saving._ESTIMATORS)
+    tested = {type(make()).__name__ for make in estimator_cases().values()}
+    assert tested == set(saving._ESTIMATORS)
+
+
+def test_partial_fit_goes_on_after_loading(tmp_path: Path) -> None:
+    from pyae.estimators import Autoencoder
+
+    X, _ = digits()
+    model = Autoencoder(3, random_state=0, max_epochs=2).fit(X)
+    model.save(tmp_path / "a")
+    other = pyae.load(tmp_path / "a")
+    for one in (model, other):
+        one.partial_fit(X)
+    np.testing.assert_array_equal(model.transform(X), other.transform(X))
+
+
+def test_feature_names_and_frames_come_back(tmp_path: Path) -> None:
+    import pandas as pd
+
+    from pyae.estimators import Autoencoder
+
+    X = pd.DataFrame(digits()[0], columns=[f"pixel {i}" for i in range(64)])
+    model = Autoencoder(3, random_state=0, max_epochs=1).set_output(transform="pandas").fit(X)
+    model.save(tmp_path / "a")
+    other = pyae.load(tmp_path / "a")
+    assert other.feature_names_in_.tolist() == list(X.columns)
+    assert other.feature_names_in_.dtype == model.feature_names_in_.dtype
+    pd.testing.assert_frame_equal(other.transform(X), model.transform(X))
+    with pytest.raises(ValueError, match="feature names"):
+        other.transform(X.rename(columns={"pixel 3": "x"}))
+
+
+def test_estimators_that_cannot_be_saved(tmp_path: Path) -> None:
+    from sklearn.exceptions import NotFittedError
+
+    from pyae.estimators import Autoencoder
+
+    class Own(Autoencoder):
+        pass
+
+    X, _ = digits()
+    with pytest.raises(NotFittedError):
+        Autoencoder(2).save(tmp_path / "a")
+    with pytest.raises(TypeError, match="only pyae's own"):
+        Own(2, max_epochs=1).fit(X).save(tmp_path / "a")
+    model = Autoencoder(2, max_epochs=1).fit(X).set_params(hidden_layer_sizes=object())
+    with pytest.raises(TypeError, match=r"parameters\.hidden_layer_sizes cannot be saved"):
+        model.save(tmp_path / "a")
+    assert not list(tmp_path.iterdir())
+
+
+ESTIMATOR_HARM: dict[str, tuple[Callable[[dict[str, Any]], Any], str]] = {
+    "parameter unknown": (lambda c: c["parameters"].update(run="rm"), "no parameter 'run'"),
+    "attribute private": (lambda c: c["state"].update(_x=1), "nothing that a Autoencoder learns"),
+    "attribute a method": (lambda c: c["state"].update(fit="x"), "nothing that"),
+    "attribute special": (lambda c: c["state"].update(__class__="x"), "nothing that"),
+    "attribute the network": (lambda c: c["state"].update(model_="x"), "nothing that"),
+    "features": (lambda c: c["state"].update(n_features_in_=3), "n_features_in_ must be 64"),
+    "no network": (lambda c: c["network"].update(n_features=None), "n_features_in_|nothing uses"),
+    "no state": (lambda c: c.pop("state"), "'state' is missing"),
+}
+
+
+@pytest.mark.parametrize("name", [*ESTIMATOR_HARM, "kind unknown", "kind a module"])
+def test_harmful_estimators_are_refused(name: str, tmp_path: Path, monkeypatch: Any) -> None:
+    model = estimator_cases()["autoencoder"]()
+    packed: list[Any] = []
+    monkeypatch.setattr(pyae.saving, "pack", lambda *parts: packed.extend(parts) or b"")
+    model.save(tmp_path / "a")
+    kind, content, tensors = packed
+    if name.startswith("kind"):
+        kind, message = {"kind unknown": "Popen", "kind a module": "np"}[name], "no kind of model"
+    else:
+        change, message = ESTIMATOR_HARM[name]
+        change(content)
+    with pytest.raises(pyae.FileFormatError, match=message):
+        load_bytes(_container.pack(kind, content, tensors), tmp_path / "a")
+
+
+def test_an_estimator_with_a_checkpoint_resumes(tmp_path: Path) -> None:
+    """Its callbacks may hold one; the sparse one's upkeep draws random samples of its own."""
+    from pyae.callbacks import Checkpoint
+    from pyae.estimators import Autoencoder, SparseAutoencoder
+
+    X, _ = digits()
+
+    class Killed(Exception):
+        pass
+
+    def kill(epoch: int, logs: Any) -> None:
+        if epoch == 4:
+            raise Killed
+
+    for cls, size in ((Autoencoder, 3), (SparseAutoencoder, 96)):
+        path = tmp_path / cls.__name__
+
+        def make(*callbacks: Any, cls: Any = cls, size: int = size) -> Any:
+            return cls(size, max_epochs=9, random_state=0, callbacks=callbacks)
+
+        whole = make().fit(X)
+        with pytest.raises(Killed):
+            make(Checkpoint(path), kill).fit(X)
+        resumed = make(Checkpoint(path)).fit(X)
+        np.testing.assert_array_equal(resumed.transform(X), whole.transform(X))
+        np.testing.assert_array_equal(resumed.reconstruct(X), whole.reconstruct(X))
+        assert resumed.history_["loss"] == whole.history_["loss"]
+        assert resumed.n_iter_ == whole.n_iter_ == 9

@@ -1,7 +1,9 @@
 // The scheme is that of Goto & van de Geijn, "Anatomy of high-performance matrix multiplication"
-// (ACM TOMS 2008): a block of op(B) is packed into panels kColumns wide, and a micro-kernel keeps a
-// kRows x kColumns tile of C in registers while it runs down the panel. An element of C is always
-// the same sum in the same order, whatever tile it falls into and whichever thread computes it.
+// (ACM TOMS 2008), arranged for products of a network's shapes. A micro-kernel keeps a kRows x
+// kColumns tile of C in registers while it runs down a panel of op(B), kColumns wide, which was
+// packed into the first-level cache just before; the rows of op(A) pass by it, strip after strip.
+// An element of C is always the same sum in the same order, whatever tile it falls into and
+// whichever thread computes it.
 #include "linalg/matmul.hpp"
 
 #include <cstring>
@@ -22,12 +24,25 @@ constexpr int kVectors = 2;  // vectors in a row of the tile
 template <class T>
 constexpr Index kColumns = kVectors * kLanes<T>;
 
-constexpr Index kMaxDepth = 320;     // a panel of B, kMaxDepth x kColumns, fits in L1
-constexpr Index kBlockRows = 96;     // a task's rows of A, kBlockRows x kMaxDepth, fit in L2
-constexpr Index kMaxColumns = 4096;  // the packed block of B stays in L3
-constexpr Index kMaxRows = 8192;     // so does that of A
+constexpr Index kMaxDepth = 320;              // a panel of B, kMaxDepth x kColumns, fits in L1
+constexpr Index kBlockRows = 96;              // a block of A, kBlockRows x kMaxDepth, fits in L2
+constexpr Index kGroup = 4;                   // panels that a task packs for itself; they fit in L2
+constexpr Index kTallRows = 400;              // from here on B is packed beforehand, not A
+constexpr Index kFewRows = 3;                 // so few rows are multiplied by B where it stands
+constexpr Index kMaxPacked = Index{1} << 20;  // values packed beforehand, at a time
 
 Index round_up(Index n, Index multiple) { return (n + multiple - 1) / multiple * multiple; }
+Index pieces_of(Index n, Index size) { return (n + size - 1) / size; }
+// The size of equal pieces, each of at most `most`: a short last one would cost as much as a long.
+Index even_piece(Index n, Index most) { return pieces_of(n, pieces_of(n, most)); }
+
+template <class T>
+constexpr double flops_per_nanosecond() {
+  return 5.0 * static_cast<double>(kLanes<T>);
+}
+
+// ---- Packing
+// --------------------------------------------------------------------------------------
 
 template <class V, std::size_t... I>
 inline V interleave_low(V a, V b, std::index_sequence<I...>) {
@@ -54,100 +69,156 @@ inline void transpose_square(Vec<T>* rows) {
   }
 }
 
-// `count` <= width vectors of length `depth` into packed[p * width + i], the rest zero. A vector i
-// starts at source + i * across, its elements are `along` apart.
-template <class T>
-void pack_panel(const T* source, Index across, Index along, Index count, Index depth, Index width,
-                T* packed) {
-  constexpr Index lanes = kLanes<T>;
-  if (count < width) std::memset(packed, 0, static_cast<std::size_t>(depth * width) * sizeof(T));
-  if (across == 1) {
-    for (Index p = 0; p < depth; ++p) {
-      const T* from = source + p * along;
-      T* to = packed + p * width;
-      if (count == width) {
-        for (Index i = 0; i < width; ++i) to[i] = from[i];
-      } else {
-        for (Index i = 0; i < count; ++i) to[i] = from[i];
+// `count` <= Width vectors of length `depth` into packed[p * Width + i], the rest zero. Vector i
+// starts at source + i * across, its elements are `along` apart; one of the two is 1. `readable`
+// says how many vectors there are from the first on, which may be more than `count`.
+//
+// Whole vectors are stored also where Width is no multiple of their lanes: what they write too much
+// is written over next, and the last ones are stored in part.
+template <class T, Index Width>
+void pack(const T* source, Index across, Index along, Index count, Index readable, Index depth,
+          T* packed) {
+  constexpr Index lanes = kLanes<T>, vectors = (Width + lanes - 1) / lanes, span = vectors * lanes;
+  constexpr Index overlap = span == Width ? 0 : (span - Width + Width - 1) / Width;
+  const auto one_by_one = [&](Index first, Index last) {
+    for (Index p = first; p < last; ++p) {
+      for (Index i = 0; i < Width; ++i) {
+        packed[p * Width + i] = i < count ? source[i * across + p * along] : T(0);
       }
     }
-    return;
-  }
-  Index i = 0;
-  if (along == 1) {
-    for (; i + lanes <= count; i += lanes) {
-      Index p = 0;
-      for (; p + lanes <= depth; p += lanes) {
+  };
+  Index done = 0;
+  const Index whole = depth - overlap;  // so many may be stored as whole vectors
+  if (across == 1 && count == Width && readable >= span) {
+    for (; done < whole; ++done) {
+      for (Index v = 0; v < vectors; ++v) {
+        store(packed + done * Width + v * lanes, load(source + done * along + v * lanes));
+      }
+    }
+  } else if (along == 1) {
+    for (; done + lanes <= whole; done += lanes) {
+      for (Index v = 0; v < vectors; ++v) {
         Vec<T> square[lanes];
-        for (Index r = 0; r < lanes; ++r) square[r] = load(source + (i + r) * across + p);
+        for (Index r = 0; r < lanes; ++r) {
+          const Index i = v * lanes + r;
+          square[r] = i < count ? load(source + i * across + done) : Vec<T>{};
+        }
         transpose_square<T>(square);
-        for (Index r = 0; r < lanes; ++r) store(packed + (p + r) * width + i, square[r]);
-      }
-      for (; p < depth; ++p) {
-        for (Index r = 0; r < lanes; ++r) packed[p * width + i + r] = source[(i + r) * across + p];
+        for (Index r = 0; r < lanes; ++r) {
+          if (vectors == 1 || Width == span) {
+            store(packed + (done + r) * Width + v * lanes, square[r]);
+          } else {
+            store_up_to(packed + (done + r) * Width + v * lanes, square[r],
+                        std::min(lanes, Width - v * lanes));
+          }
+        }
       }
     }
   }
-  for (; i < count; ++i) {
-    for (Index p = 0; p < depth; ++p) packed[p * width + i] = source[i * across + p * along];
-  }
+  one_by_one(done, depth);
 }
 
-// Rows x kColumns of C, from `depth` columns of A and a packed panel of B.
-template <class T, int Rows>
+// ---- The micro-kernel
+// -----------------------------------------------------------------------------
+
+// Rows x (Vectors vectors) of C, from `depth` columns of A and rows of B that are b_row apart.
+template <class T, int Rows, int Vectors>
 struct MicroKernel {
-  static void run(Index depth, const T* a, Index a_row, Index a_column, const T* b, T* c,
-                  Index c_stride, Index columns, bool accumulate) {
-    Vec<T> tile[Rows][kVectors] = {};
+  static void run(Index depth, const T* a, Index a_row, Index a_column, const T* b, Index b_row,
+                  T* c, Index c_stride, Index columns, bool accumulate) {
+    constexpr Index lanes = kLanes<T>;
+    for (int i = 0; i < Rows; ++i) __builtin_prefetch(c + i * c_stride, 1, 3);
+    // Named one by one, in loops that are unrolled, the tile's vectors stay in registers.
+    Vec<T> tile[Rows][Vectors];
+#pragma GCC unroll 16
+    for (int i = 0; i < Rows; ++i) {
+#pragma GCC unroll 16
+      for (int v = 0; v < Vectors; ++v) tile[i][v] = Vec<T>{};
+    }
     for (Index p = 0; p < depth; ++p) {
-      const Vec<T> b0 = load(b), b1 = load(b + kLanes<T>);
+      Vec<T> bs[Vectors];
+#pragma GCC unroll 16
+      for (int v = 0; v < Vectors; ++v) bs[v] = load(b + v * lanes);
 #pragma GCC unroll 16
       for (int i = 0; i < Rows; ++i) {
         const Vec<T> ai = a[i * a_row] - Vec<T>{};
-        tile[i][0] += ai * b0;
-        tile[i][1] += ai * b1;
+#pragma GCC unroll 16
+        for (int v = 0; v < Vectors; ++v) tile[i][v] += ai * bs[v];
       }
       a += a_column;
-      b += kColumns<T>;
+      b += b_row;
     }
-    if (columns == kColumns<T>) {
+    T part[Vectors * lanes];  // of a row, where the tile is cut off
 #pragma GCC unroll 16
-      for (int i = 0; i < Rows; ++i) {
-        T* row = c + i * c_stride;
-        store(row, accumulate ? load(row) + tile[i][0] : tile[i][0]);
-        T* next = row + kLanes<T>;
-        store(next, accumulate ? load(next) + tile[i][1] : tile[i][1]);
-      }
-      return;
-    }
     for (int i = 0; i < Rows; ++i) {
-      T values[kColumns<T>];
-      store(values, tile[i][0]);
-      store(values + kLanes<T>, tile[i][1]);
       T* row = c + i * c_stride;
-      for (Index j = 0; j < columns; ++j) row[j] = accumulate ? row[j] + values[j] : values[j];
+      const bool whole = columns == Vectors * lanes;
+      T* to = whole ? row : part;
+#pragma GCC unroll 16
+      for (int v = 0; v < Vectors; ++v) {
+        store(to + v * lanes,
+              accumulate && whole ? load(row + v * lanes) + tile[i][v] : tile[i][v]);
+      }
+      if (!whole) {
+        for (Index j = 0; j < columns; ++j) row[j] = accumulate ? row[j] + part[j] : part[j];
+      }
     }
   }
 };
-static_assert(kVectors == 2, "the micro-kernel names both vectors of a row");
 
 template <class T>
-using MicroKernelFunction = void (*)(Index, const T*, Index, Index, const T*, T*, Index, Index,
-                                     bool);
+using MicroKernelFunction = void (*)(Index, const T*, Index, Index, const T*, Index, T*, Index,
+                                     Index, bool);
 // The kernel for each number of rows, so that the last rows of a matrix cost what they are.
 template <class T, std::size_t... Rows>
 constexpr auto micro_kernels(std::index_sequence<Rows...>) {
   struct Table {
     MicroKernelFunction<T> run[sizeof...(Rows)];
   };
-  return Table{{&MicroKernel<T, static_cast<int>(Rows) + 1>::run...}};
+  return Table{{&MicroKernel<T, static_cast<int>(Rows) + 1, kVectors>::run...}};
 }
 template <class T>
 constexpr auto kMicroKernels = micro_kernels<T>(std::make_index_sequence<kRows>());
 
-template <class T>
-constexpr double flops_per_nanosecond() {
-  return 5.0 * static_cast<double>(kLanes<T>);
+// ---- Few rows
+// -------------------------------------------------------------------------------------
+
+// C for at most kFewRows rows and a plain B, which is read where it stands, row after row: packing
+// it would cost more than the product.
+template <class T, int Rows>
+void few_rows(const Team& team, const Operand<T>& a, const Operand<T>& b, T* c,
+              Epilogue<T> epilogue, bool accumulate) {
+  constexpr Index kAtOnce = 8;  // rows of B
+  const Index n = b.columns, depth = a.columns;
+  const Index grain = round_up(std::max<Index>(pieces_of(n, 8), 64), kLanes<T>);
+  const double work = 0.3 * static_cast<double>(depth) / static_cast<double>(kLanes<T>);
+  team.for_ranges(n, grain, work, [&](Index begin, Index end) {
+    // c[j ... j+lanes) += a[first ... first+count) B[first ... first+count)[j ... j+lanes)
+    const auto add_rows = [&](Index first, Index count, Index j, Index lanes) {
+      const bool add = accumulate || first > 0;
+      Vec<T> sums[Rows];
+      for (int r = 0; r < Rows; ++r) sums[r] = add ? load_up_to(c + r * n + j, lanes) : Vec<T>{};
+      const T* ap = a.data + first * a.column_stride;
+      const T* bp = b.data + first * b.row_stride + j;
+      for (Index p = 0; p < count; ++p) {
+        const Vec<T> bv = load_up_to(bp, lanes);
+        for (int r = 0; r < Rows; ++r) sums[r] += (ap[r * a.row_stride] - Vec<T>{}) * bv;
+        ap += a.column_stride;
+        bp += b.row_stride;
+      }
+      for (int r = 0; r < Rows; ++r) store_up_to(c + r * n + j, sums[r], lanes);
+    };
+    const Index whole = begin + (end - begin) / kLanes<T> * kLanes<T>;
+    for (Index p = 0; p < depth; p += kAtOnce) {
+      if (p + kAtOnce <= depth) {
+        for (Index j = begin; j < whole; j += kLanes<T>) add_rows(p, kAtOnce, j, kLanes<T>);
+      } else {
+        for (Index j = begin; j < whole; j += kLanes<T>) add_rows(p, depth - p, j, kLanes<T>);
+      }
+      if (whole < end) add_rows(p, std::min(kAtOnce, depth - p), whole, end - whole);
+    }
+    if (epilogue) epilogue(0, begin, Rows, end - begin, c + begin, n);
+  });
 }
 
 }  // namespace
@@ -163,74 +234,108 @@ void matmul(const Team& team, MatmulScratch<T>& scratch, const Operand<T>& a, co
     if (epilogue) epilogue(0, 0, m, n, c, n);
     return;
   }
-  // Rows of A that are contiguous are read where they stand, unless they are read often.
-  const bool pack_a = a.column_stride != 1 || (n > 16 * width && m > kRows);
+  if (m <= kFewRows && b.column_stride == 1) {
+    if (m == 1) return few_rows<T, 1>(team, a, b, c, epilogue, accumulate);
+    if (m == 2) return few_rows<T, 2>(team, a, b, c, epilogue, accumulate);
+    return few_rows<T, 3>(team, a, b, c, epilogue, accumulate);
+  }
+  const Index strips = pieces_of(m, kRows), panels = pieces_of(n, width);
 
-  // The depth is cut into blocks of nearly the same size: a short last one would cost as much
-  // reading and writing of C as a long one.
-  const Index depth_blocks = (depth + kMaxDepth - 1) / kMaxDepth;
-  const Index block_depth = (depth + depth_blocks - 1) / depth_blocks;
+  // Which operand is packed beforehand, for all tasks: the one that more of them read. The other is
+  // packed by each task, as much of it as fits into the second-level cache; rows of A that are
+  // contiguous are read where they stand, unless they start at addresses that fall into the same
+  // sets of the first-level cache.
+  const bool tall = m > kTallRows || (panels < 12 && m > 8 * kRows);
+  const bool aliased = a.row_stride * static_cast<Index>(sizeof(T)) % 1024 == 0 && panels > 8;
+  const bool pack_a = a.column_stride != 1 || aliased;
+  const bool shared_a = pack_a && !tall;
 
-  for (Index j0 = 0; j0 < n; j0 += kMaxColumns) {
-    const Index nj = std::min(kMaxColumns, n - j0);
-    const Index panels = (nj + width - 1) / width;
-    for (Index p0 = 0; p0 < depth; p0 += block_depth) {
-      const Index np = std::min(block_depth, depth - p0);
-      const bool last = p0 + np == depth;
-      const bool add = accumulate || p0 > 0;
-      T* packed_b = scratch.b.ensure(panels * width * np);
-      for (Index i0 = 0; i0 < m; i0 += kMaxRows) {
-        const Index ni = std::min(kMaxRows, m - i0);
-        const Index strips = (ni + kRows - 1) / kRows;
-        T* packed_a = pack_a ? scratch.a.ensure(strips * kRows * np) : nullptr;
+  const Index row_block =
+      tall ? round_up(even_piece(m, std::min(kBlockRows, std::max<Index>(kRows, m / 8))), kRows)
+           : strips * kRows;
+  const Index row_tasks = pieces_of(m, row_block);
+  const Index group = tall ? pieces_of(panels, std::max<Index>(1, 16 / row_tasks))
+                           : std::max<Index>(1, std::min(kGroup, panels / 8));
+  const Index column_tasks = pieces_of(panels, group);
 
-        const Index pack_b_pieces = i0 == 0 ? panels : 0;
-        const Index pack_a_pieces = pack_a ? strips : 0;
-        const double packed_bytes = static_cast<double>(
-            (pack_b_pieces * width + pack_a_pieces * kRows) * np * Index(sizeof(T)));
-        team.for_each(pack_b_pieces + pack_a_pieces, packed_bytes / 8, [&](Index piece) {
-          if (piece < pack_b_pieces) {
-            const Index j = piece * width;
-            pack_panel(b.data + p0 * b.row_stride + (j0 + j) * b.column_stride, b.column_stride,
-                       b.row_stride, std::min(width, nj - j), np, width, packed_b + j * np);
-          } else {
-            const Index i = (piece - pack_b_pieces) * kRows;
-            pack_panel(a.data + (i0 + i) * a.row_stride + p0 * a.column_stride, a.row_stride,
-                       a.column_stride, std::min<Index>(kRows, ni - i), np, kRows,
-                       packed_a + i * np);
-          }
-        });
+  const Index shared_rows = tall ? panels * width : shared_a ? strips * kRows : 0;
+  const Index pass_depth =
+      even_piece(depth, std::max(kMaxDepth, kMaxPacked / std::max<Index>(shared_rows, 1)));
+  T* shared = shared_rows > 0 ? scratch.shared.ensure(shared_rows * pass_depth) : nullptr;
+  const Index own_size = tall ? (pack_a ? row_block * kMaxDepth : 0) : group * width * kMaxDepth;
+  T* own = own_size > 0 ? scratch.own.ensure(own_size * team.threads()) : nullptr;
 
-        // Tasks: blocks of rows times groups of panels, several for each thread.
-        const Index row_block = std::min(kBlockRows, round_up((ni + 7) / 8, kRows));
-        const Index row_tasks = (ni + row_block - 1) / row_block;
-        const Index group = std::max<Index>(1, std::min<Index>(32, panels * row_tasks / 16));
-        const Index column_tasks = (panels + group - 1) / group;
-        const double work = 2.0 * static_cast<double>(ni) * static_cast<double>(nj) *
-                            static_cast<double>(np) / flops_per_nanosecond<T>();
-        team.for_each(row_tasks * column_tasks, work, [&](Index task) {
-          const Index i_begin = task / column_tasks * row_block;
-          const Index i_end = std::min(ni, i_begin + row_block);
-          const Index panel_begin = task % column_tasks * group;
-          const Index panel_end = std::min(panels, panel_begin + group);
-          for (Index panel = panel_begin; panel < panel_end; ++panel) {
-            const Index j = panel * width, columns = std::min(width, nj - j);
-            for (Index i = i_begin; i < i_end; i += kRows) {
-              const Index rows = std::min<Index>(kRows, i_end - i);
-              T* tile = c + (i0 + i) * n + j0 + j;
-              const auto kernel = kMicroKernels<T>.run[rows - 1];
-              if (pack_a) {
-                kernel(np, packed_a + i * np, 1, kRows, packed_b + j * np, tile, n, columns, add);
-              } else {
-                kernel(np, a.data + (i0 + i) * a.row_stride + p0, a.row_stride, 1,
-                       packed_b + j * np, tile, n, columns, add);
-              }
-              if (last && epilogue) epilogue(i0 + i, j0 + j, rows, columns, tile, n);
-            }
-          }
-        });
-      }
+  const auto pack_strip = [&](Index strip, Index p, Index np, T* to) {
+    const Index i = strip * kRows;
+    pack<T, kRows>(a.data + i * a.row_stride + p * a.column_stride, a.row_stride, a.column_stride,
+                   std::min<Index>(kRows, m - i), m - i, np, to);
+  };
+  const auto pack_panel = [&](Index panel, Index p, Index np, T* to) {
+    const Index j = panel * width;
+    pack<T, width>(b.data + p * b.row_stride + j * b.column_stride, b.column_stride, b.row_stride,
+                   std::min(width, n - j), n - j, np, to);
+  };
+
+  for (Index d0 = 0; d0 < depth; d0 += pass_depth) {
+    const Index nd = std::min(pass_depth, depth - d0);
+    const Index block_depth = even_piece(nd, kMaxDepth);
+    const Index blocks = pieces_of(nd, block_depth);
+    if (shared_rows > 0) {
+      constexpr Index kAtOnce = 4;  // neighbours, which share cache lines
+      const Index items = tall ? panels : strips, size = shared_rows / items;
+      const Index pieces = pieces_of(items, kAtOnce);
+      team.for_each(pieces * blocks, 0.3 * static_cast<double>(shared_rows * nd), [&](Index piece) {
+        const Index p0 = piece / pieces * block_depth, np = std::min(block_depth, nd - p0);
+        const Index first = piece % pieces * kAtOnce;
+        for (Index item = first; item < std::min(items, first + kAtOnce); ++item) {
+          T* to = shared + shared_rows * p0 + item * size * np;
+          tall ? pack_panel(item, d0 + p0, np, to) : pack_strip(item, d0 + p0, np, to);
+        }
+      });
     }
+    const double work = 2.0 * static_cast<double>(m) * static_cast<double>(n) *
+                        static_cast<double>(nd) / flops_per_nanosecond<T>();
+    team.for_each(row_tasks * column_tasks, work, [&](Index task, int worker) {
+      const Index i_begin = task / column_tasks * row_block;
+      const Index i_end = std::min(m, i_begin + row_block);
+      const Index panel_begin = task % column_tasks * group;
+      const Index panel_end = std::min(panels, panel_begin + group);
+      T* mine = own + worker * own_size;
+      for (Index p0 = 0; p0 < nd; p0 += block_depth) {
+        const Index np = std::min(block_depth, nd - p0);
+        const bool add = accumulate || d0 + p0 > 0;
+        const bool last = d0 + p0 + np == depth;
+        if (tall && pack_a) {
+          for (Index i = i_begin; i < i_end; i += kRows) {
+            pack_strip(i / kRows, d0 + p0, np, mine + (i - i_begin) * np);
+          }
+        }
+        if (!tall) {
+          for (Index panel = panel_begin; panel < panel_end; ++panel) {
+            pack_panel(panel, d0 + p0, np, mine + (panel - panel_begin) * width * np);
+          }
+        }
+        for (Index panel = panel_begin; panel < panel_end; ++panel) {
+          const Index j = panel * width, columns = std::min(width, n - j);
+          const T* b_panel =
+              tall ? shared + shared_rows * p0 + j * np : mine + (panel - panel_begin) * width * np;
+          for (Index i = i_begin; i < i_end; i += kRows) {
+            const Index rows = std::min<Index>(kRows, i_end - i);
+            T* tile = c + i * n + j;
+            const auto kernel = kMicroKernels<T>.run[rows - 1];
+            if (!pack_a) {
+              kernel(np, a.data + i * a.row_stride + d0 + p0, a.row_stride, 1, b_panel, width, tile,
+                     n, columns, add);
+            } else {
+              const T* strip =
+                  tall ? mine + (i - i_begin) * np : shared + shared_rows * p0 + i * np;
+              kernel(np, strip, 1, kRows, b_panel, width, tile, n, columns, add);
+            }
+            if (last && epilogue) epilogue(i, j, rows, columns, tile, n);
+          }
+        }
+      }
+    });
   }
 }
 

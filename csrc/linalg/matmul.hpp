@@ -40,10 +40,11 @@ struct Epilogue {
   }
 };
 
-// Packed operands, kept from product to product.
+// Room for packed operands, kept from product to product.
 template <class T>
 struct MatmulScratch {
-  Buffer<T> a, b;
+  Buffer<T> shared;  // by all threads
+  Buffer<T> own;     // as much for each
 };
 
 // C (m, n), row-major and dense = epilogue(op(A) op(B) [+ C when `accumulate`]).

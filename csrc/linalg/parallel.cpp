@@ -102,6 +102,6 @@ int available_threads() {
 void set_thread_limit(int limit) { thread_limit = limit; }
 bool forked_after_threads() { return forked; }
 void note_threads_used() { threads_used.store(true, std::memory_order_relaxed); }
-bool Team::is_calling_thread() { return omp_get_thread_num() == 0; }
+int Team::worker() { return omp_get_thread_num(); }
 
 }  // namespace pyae

@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <atomic>
 #include <exception>
+#include <type_traits>
 
 #include "linalg/types.hpp"
 
@@ -43,7 +44,8 @@ class Team {
   int threads() const { return threads_; }
 
   // f(piece) for piece = 0 ... pieces-1, in any order, by as many threads as the work is worth.
-  // `work` is the cost of all pieces together, roughly in nanoseconds of one thread.
+  // `work` is the cost of all pieces together, roughly in nanoseconds of one thread. An f that
+  // takes (piece, worker) is told which thread it runs on, 0 ... threads()-1, for room of its own.
   template <class F>
   void for_each(Index pieces, double work, const F& f) const {
     const int threads = threads_for(pieces, work);
@@ -53,7 +55,7 @@ class Team {
     } else {
       for (Index piece = 0; piece < pieces; ++piece) {
         if (must_stop(work_a_piece)) throw Interrupted();
-        f(piece);
+        call(f, piece, 0);
       }
     }
   }
@@ -96,13 +98,13 @@ class Team {
     for (Index piece = 0; piece < pieces; ++piece) {
       // Whoever is free takes the next piece: another process may be using a processor.
       if (stop.load(std::memory_order_relaxed)) continue;
-      if (is_calling_thread() && must_stop(work_a_piece)) {
+      if (worker() == 0 && must_stop(work_a_piece)) {
         interrupted = true;
         stop = true;
         continue;
       }
       try {
-        f(piece);
+        call(f, piece, worker());
       } catch (...) {
         keep_first(error);
         stop = true;
@@ -112,7 +114,15 @@ class Team {
     if (interrupted) throw Interrupted();
   }
 
-  static bool is_calling_thread();
+  template <class F>
+  static void call(const F& f, Index piece, int worker) {
+    if constexpr (std::is_invocable_v<const F&, Index, int>) {
+      f(piece, worker);
+    } else {
+      f(piece);
+    }
+  }
+  static int worker();  // of the calling thread within its region; 0 is the one that made the Team
   static void keep_first(std::exception_ptr& error) {
 #pragma omp critical(pyae_error)
     if (!error) error = std::current_exception();

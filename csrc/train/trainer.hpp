@@ -233,15 +233,11 @@ class Trainer {
         }
       }
       if (hook.epoch_end(report)) break;
-<<<<<<< HEAD
-      if (early.active && stopping.waited > 0 && stopping.waited >= early.patience) {
-=======
       if (outcome == Outcome::converged) {
         result.converged = true;
         break;
       }
-      if (early.active && waited > 0 && waited >= early.patience) {
->>>>>>> est
+      if (early.active && stopping.waited > 0 && stopping.waited >= early.patience) {
         result.stopped_early = true;
         break;
       }

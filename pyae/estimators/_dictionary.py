@@ -66,6 +66,14 @@ class Upkeep(Callback):
         if epoch + 1 in self._epochs:
             self._revive()
 
+    def get_state(self) -> Any:
+        """Return the random generator, for checkpoints."""
+        return self._rng
+
+    def set_state(self, state: Any) -> None:
+        """Take the random generator of a fit that goes on."""
+        self._rng = state
+
     @staticmethod
     def normalise(model: Sequential) -> None:
         """Give entries the length 1; what the network computes stays.
@@ -107,9 +115,13 @@ class Upkeep(Callback):
 
 
 def _lengths(vectors: Floats, axis: int) -> Floats:
-    """Return the vectors' lengths, 1 for those of zeros."""
+    """Return the vectors' lengths; 1 for those of zeros, and for those that are 1 but for rounding.
+
+    So what has a length of 1 stays as it is, bit for bit.
+    """
     lengths = np.linalg.norm(vectors, axis=axis)
-    return np.where(lengths > 0, lengths, 1).astype(vectors.dtype)
+    one = np.abs(lengths - 1) <= 16 * np.finfo(vectors.dtype).eps
+    return np.where(one | (lengths == 0), 1, lengths).astype(vectors.dtype)
 
 
 def _parts(X: npt.NDArray[Any]) -> Iterator[npt.NDArray[Any]]:
