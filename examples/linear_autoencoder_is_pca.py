@@ -7,6 +7,9 @@ minima of the network are global ones (there are only saddle points besides), so
 arrives there. The decoder's rows then span PCA's space; they are another basis of it, since
 ``W1 A`` and ``A^-1 W2`` make the same network for every invertible matrix A.
 
+Encoder and decoder share one kernel here (tied weights, ``W2 = W1^T``): the floor is the same, and
+the way down is much shorter, because directions in which the data hardly vary do not hold it up.
+
 The script trains on digits (pixels / 16), for k = 2, 8, 16 and 32, and prints the error of an image
 (squared, summed over the pixels, mean), its distance from the floor, and the largest angle between
 the two spaces.
@@ -39,15 +42,16 @@ def main(output: str = "linear_autoencoder_is_pca.png") -> dict[int, dict[str, f
         model = pyae.Autoencoder(
             k,
             optimizer=pyae.optimizers.LBFGS(),
+            tied_weights=True,
             batch_size=len(X),
-            max_epochs=2000,
+            max_epochs=1000,
             dtype="float64",
             random_state=0,
         )
         model.fit(X)
         error = float(model.reconstruction_error(X).mean())
         floor = float(np.square(s[k:]).sum() / len(X))
-        decoder = model.model_.get_weights()[2]  # (k, n_features)
+        decoder = model.model_.get_weights()[0].T  # (k, n_features)
         angle = float(subspace_angles(decoder.T, axes[:k].T).max())
         results[k] = {"error": error, "floor": floor, "angle": angle}
         print(f"{k:2} {error:8.4f} {floor:8.4f}    {error / floor - 1:8.1e}        {angle:8.1e}")

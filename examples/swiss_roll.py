@@ -9,8 +9,8 @@ Two numbers measure the codes on points not trained on: the squared error of the
 a share of the variance, and how well the nearest codes tell the place on the sheet (``t`` and
 ``h``, explained by the average of the five nearest neighbours in the code).
 
-Expect: PCA leaves about a third of the variance; the autoencoder less than a twentieth of that, and its
-codes know the place on the sheet better.
+Expect: PCA leaves about a third of the variance; the autoencoder less than a twentieth of that,
+and its codes know the place on the sheet better.
 
 Run ``python swiss_roll.py [picture.png]``.
 """

@@ -5,8 +5,6 @@ What a command needs is imported when it runs, so that ``pyae --help`` is there 
 
 from __future__ import annotations
 
-import contextlib
-import io
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -35,16 +33,23 @@ or, for zsh, zsh_source into ~/.zshrc; for fish, fish_source.
 """
 
 
-class _InOrder(click.Group):
-    """Commands in the order in which they are used."""
+class _Commands(click.Group):
+    """Commands, listed in the order in which they are used."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         """Return their names."""
         return list(self.commands)
 
+    def invoke(self, ctx: click.Context) -> Any:
+        """Carry out a command; Ctrl-C ends it without the empty line that click would print."""
+        try:
+            return super().invoke(ctx)
+        except KeyboardInterrupt:
+            raise click.Abort from None
+
 
 @click.group(
-    cls=_InOrder,
+    cls=_Commands,
     epilog=_COMPLETION,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
     no_args_is_help=False,
@@ -220,12 +225,10 @@ def info(model: Path | None, as_json: bool) -> None:
     if model is not None:
         using.describe(model, as_json)
         return
-    text = io.StringIO()
-    with contextlib.redirect_stdout(text):
+    if as_json:
+        say(library.show_config(as_dict=True), "", as_json)
+    else:
         library.show_config()
-    lines = text.getvalue().rstrip("\n")
-    pairs = (line.partition(":") for line in lines.splitlines())
-    say({key.strip(): value.strip() for key, _, value in pairs}, lines, as_json)
 
 
 @pyae.command(short_help="Draw a picture of a model and its data.")
