@@ -41,7 +41,7 @@ def main(output: str = "digits_in_two_dimensions.png") -> dict[str, dict[str, fl
             hidden_layer_sizes=(256, 64),
             output_activation="sigmoid",
             loss="binary_crossentropy",
-            max_epochs=150,
+            max_epochs=100,
             batch_size=64,
             random_state=0,
         ),

@@ -55,10 +55,10 @@ def main(output: str = "linear_autoencoder_is_pca.png") -> dict[int, dict[str, f
         angle = float(subspace_angles(decoder.T, axes[:k].T).max())
         results[k] = {"error": error, "floor": floor, "angle": angle}
         print(f"{k:2} {error:8.4f} {floor:8.4f}    {error / floor - 1:8.1e}        {angle:8.1e}")
-        if k == 16:
-            both = np.concatenate([_normalized(decoder), axes[:16]])
-    display = FiltersDisplay.from_weights(both, scale="each", n_columns=16)
-    display.ax_.set_title("16 rows of the decoder (above) and 16 principal axes: one space")
+        if k == 8:
+            both = np.concatenate([_normalized(decoder), axes[:8]])
+    display = FiltersDisplay.from_weights(both, scale="each", n_columns=8)
+    display.ax_.set_title("8 rows of the decoder (above) and 8 principal axes: one space")
     display.save(output)
     print(f"picture: {output}")
     return results

@@ -9,8 +9,8 @@ others. What helps, each a line of code:
 - noise: the inputs are jittered afresh every epoch, so no single point can be learned by heart;
 - early stopping: held-out points say when the error on data not trained on is at its least.
 
-Expect: the plain network has the least training error and the largest test error, and L1 the most
-weights near zero.
+Expect: the plain network has the least training error and the largest test error, two to five times
+that of the others; and L1 leaves hardly a weight that is not near zero.
 
 Run ``python regularization.py [picture.png]``.
 """

@@ -429,7 +429,7 @@ def test_help_is_there_at_once() -> None:
 BAD_LINES: list[tuple[list[str], str]] = [
     ([], "Usage: pyae"),
     (["nothing"], "No such command 'nothing'"),
-    (["encod"], "Did you mean"),
+    (["encod"], "No such command 'encod'"),
     (["train"], "Missing argument 'INPUT'"),
     (["train", "{table}"], "Missing option '-o'"),
     (["train", "{table}", "-o", "{new}", "--code", "0"], "0 is not in the range x>=1"),

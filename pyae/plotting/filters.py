@@ -193,7 +193,7 @@ class FiltersDisplay(Display):
                 ax=ax,
                 shrink=0.8,
                 pad=0.02,
-                label="weight" if scale == "shared" else "weight / the unit's largest",
+                label="weight" if scale == "shared" else "relative weight",
                 extend="both" if beyond else "neither",
             )
             self.colorbar_.outline.set_visible(False)  # type: ignore[operator, unused-ignore]
