@@ -1,6 +1,6 @@
 """Sparse parts of digits: each image as a sum of a few of many parts.
 
-A sparse autoencoder has a code larger than the data, here 128 units for 64 pixels, of which at most
+A sparse autoencoder has a large code, here as many units as an image has pixels, of which at most
 six may be active for an image: the six largest stay, the others are set to 0 (top-k). The
 reconstruction is then a sum of six entries of a dictionary that was learned with it:
 
@@ -9,8 +9,8 @@ reconstruction is then a sum of six entries of a dictionary that was learned wit
 PCA with six components describes an image by six numbers as well, but always of the same six
 directions. Choosing six of many fits each image better; the parts are strokes and their places.
 
-Expect: clearly more of the variance explained than PCA does with as many numbers, hardly a dead
-unit, and parts that look like pieces of digits.
+Expect: clearly more of the variance explained than PCA does with as many numbers, few dead
+units, and parts that look like pieces of digits.
 
 Run ``python sparse_parts_of_digits.py [picture.png]``.
 """
@@ -28,6 +28,7 @@ import pyae
 from pyae.plotting import CodeActivityDisplay, FiltersDisplay, ReconstructionDisplay
 
 ACTIVE = 6
+UNITS = 64
 
 
 def main(output: str = "sparse_parts_of_digits.png") -> dict[str, float]:
@@ -35,11 +36,13 @@ def main(output: str = "sparse_parts_of_digits.png") -> dict[str, float]:
     X, _ = pyae.datasets.load_digits()
     is_test = np.arange(len(X)) % 5 == 4
     train, test = X[~is_test], X[is_test]
-    model = pyae.SparseAutoencoder(128, n_active=ACTIVE, max_epochs=200, random_state=0).fit(train)
+    model = pyae.SparseAutoencoder(UNITS, n_active=ACTIVE, max_epochs=200, random_state=0).fit(
+        train
+    )
     pca = PCA(ACTIVE).fit(train)
     restored = {
         f"PCA, {ACTIVE} components": pca.inverse_transform(pca.transform(test)),
-        f"sparse, {ACTIVE} of 128": model.reconstruct(test),
+        f"sparse, {ACTIVE} of {UNITS}": model.reconstruct(test),
     }
     explained = [
         float(r2_score(test, images, multioutput="variance_weighted"))
@@ -54,7 +57,7 @@ def main(output: str = "sparse_parts_of_digits.png") -> dict[str, float]:
         "dead": len(model.dead_units_),
     }
     print(f"variance of test images explained by PCA, {ACTIVE} components  {explained[0]:.3f}")
-    print(f"variance explained by {ACTIVE} of 128 parts                   {explained[1]:.3f}")
+    print(f"variance explained by {ACTIVE} of {UNITS} parts                   {explained[1]:.3f}")
     print(f"active units an image, mean {results['l0']:.2f}; dead units {results['dead']}")
 
     figure = Figure(figsize=(11, 8), dpi=150, layout="constrained", facecolor="white")

@@ -30,7 +30,7 @@ import pyae
 Array = npt.NDArray[Any]
 
 WIDTHS = (2, 4, 8, 16, 32)
-STARTS = 4
+STARTS = 3
 
 
 def target(x: Array) -> Array:
