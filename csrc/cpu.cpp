@@ -1,17 +1,21 @@
 // What this processor can run: a tiny module built for the oldest level, asked before any other
 // compiled module is loaded.
-#include <pybind11/pybind11.h>
-#include <pybind11/stl.h>
-
-#include <string>
-#include <vector>
+#include <Python.h>
 
 namespace {
 
+bool append(PyObject* list, const char* level) {
+  PyObject* name = PyUnicode_FromString(level);
+  const bool done = name != nullptr && PyList_Append(list, name) == 0;
+  Py_XDECREF(name);
+  return done;
+}
+
 // Levels of the x86-64 psABI, best first. __builtin_cpu_supports also asks the operating system
 // whether it saves the wide registers.
-std::vector<std::string> supported_levels() {
-  std::vector<std::string> levels;
+PyObject* supported_levels(PyObject*, PyObject*) {
+  PyObject* levels = PyList_New(0);
+  bool done = levels != nullptr;
 #if defined(__x86_64__)
   __builtin_cpu_init();
   const bool v2 = __builtin_cpu_supports("sse4.2") && __builtin_cpu_supports("ssse3") &&
@@ -21,17 +25,29 @@ std::vector<std::string> supported_levels() {
   const bool v4 = v3 && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
                   __builtin_cpu_supports("avx512cd") && __builtin_cpu_supports("avx512dq") &&
                   __builtin_cpu_supports("avx512vl");
-  if (v4) levels.emplace_back("x86-64-v4");
-  if (v3) levels.emplace_back("x86-64-v3");
-  if (v2) levels.emplace_back("x86-64-v2");
+  if (v4) done = done && append(levels, "x86-64-v4");
+  if (v3) done = done && append(levels, "x86-64-v3");
+  if (v2) done = done && append(levels, "x86-64-v2");
 #endif
-  levels.emplace_back("generic");
-  return levels;
+  done = done && append(levels, "generic");
+  if (done) return levels;
+  Py_XDECREF(levels);
+  return nullptr;
 }
+
+PyMethodDef methods[] = {{"supported_levels", supported_levels, METH_NOARGS, nullptr},
+                         {nullptr, nullptr, 0, nullptr}};
+PyModuleDef_Slot slots[] = {{0, nullptr}};
+PyModuleDef module = {PyModuleDef_HEAD_INIT,
+                      "_cpu",
+                      "Which instruction-set levels this processor runs, best first.",
+                      0,
+                      methods,
+                      slots,
+                      nullptr,
+                      nullptr,
+                      nullptr};
 
 }  // namespace
 
-PYBIND11_MODULE(_cpu, m) {
-  m.doc() = "Which instruction-set levels this processor runs, best first.";
-  m.def("supported_levels", &supported_levels);
-}
+PyMODINIT_FUNC PyInit__cpu() { return PyModuleDef_Init(&module); }

@@ -149,7 +149,7 @@ def effective_threads(n_threads: int | None) -> int:
     """Return how many threads a call is to use; None means what the process may use.
 
     In a process that was forked from one whose threads had worked that is 1, and a warning says so
-    once: OpenMP's threads do not live through a fork.
+    once: worker threads do not live through a fork.
     """
     global _fork_warned
     if core.forked_after_threads():

@@ -394,8 +394,8 @@ class LBFGS(Optimizer):
     Parameters
     ----------
     learning_rate : float or Schedule, default 1.0
-        The first step that a search tries, in multiples of ``-H g``; of the length of w's change
-        as long as there is no H. Positive.
+        The step that a search tries first, in multiples of ``-H g``; in the first iteration, which
+        has no H yet, the most by which w changes in length there. Positive.
     history_size : int, default 10
         How many steps H is made from; 1 to 1000. Each takes the memory of two sets of parameters.
     max_line_search : int, default 25

@@ -6,8 +6,8 @@
 #include <pybind11/pybind11.h>
 #include <pybind11/stl.h>
 
+#include "core/kernels.hpp"
 #include "nn/options.hpp"
-#include "optim/optimizer.hpp"
 #include "train/rows.hpp"
 
 namespace pyae {
@@ -83,34 +83,6 @@ inline Options to_options(const py::dict& dict, const std::string& what) {
   return DictReader(dict, what).take_options();
 }
 
-inline Schedule to_schedule(const py::object& object) {
-  if (!py::isinstance<py::dict>(object)) {
-    Constant constant;
-    fill(constant, Options{"learning_rate", {{"learning_rate", object.cast<double>()}}});
-    return Schedule(constant);
-  }
-  DictReader reader(object.cast<py::dict>(), "schedule");
-  const auto boundaries = reader.take_or<std::vector<double>>("boundaries", {});
-  const auto values = reader.take_or<std::vector<double>>("values", {});
-  const py::object then = reader.take_or_none("then");
-  const Options options = reader.take_options();
-  ScheduleKind kind = make_item<ScheduleKind>(options, "schedule");
-  if (auto* piecewise = std::get_if<Piecewise>(&kind)) {
-    if (values.size() != boundaries.size() + 1) {
-      throw py::value_error("piecewise: values must have one entry more than boundaries, got " +
-                            std::to_string(values.size()) + " and " +
-                            std::to_string(boundaries.size()));
-    }
-    piecewise->boundaries = boundaries;
-    piecewise->values = values;
-  }
-  if (auto* warm_up = std::get_if<WarmUp>(&kind)) {
-    if (then.is_none()) throw py::value_error("warm_up: 'then' is missing");
-    warm_up->then = std::make_shared<Schedule>(to_schedule(then));
-  }
-  return Schedule(std::move(kind));
-}
-
 inline ElementType element_type_of(const py::array& array, const std::string& name) {
   const py::dtype dtype = array.dtype();
   const auto size = dtype.itemsize();
@@ -163,11 +135,8 @@ inline RowSource to_rows(const py::array& array, const std::string& name, double
 }
 
 // An array seen as a matrix: all but the last axis are rows.
-struct MatrixShape {
-  Index rows = 1, columns = 1;
-};
-inline MatrixShape matrix_shape(const py::array& array) {
-  MatrixShape shape;
+inline Shape matrix_shape(const py::array& array) {
+  Shape shape;
   for (py::ssize_t d = 0; d + 1 < array.ndim(); ++d) shape.rows *= array.shape(d);
   if (array.ndim() > 0) shape.columns = array.shape(array.ndim() - 1);
   return shape;

@@ -1,10 +1,11 @@
 // Network<float> and Network<double> as Python classes: one template, registered once a type.
-#include <mutex>
+#include <chrono>
 #include <optional>
 #include <thread>
 
 #include "bind/arrays.hpp"
 #include "bind/specs.hpp"
+#include "train/model.hpp"
 
 namespace pyae {
 namespace {
@@ -23,8 +24,9 @@ py::dict to_dict(const EpochReport& report, bool validated) {
 // exception waits until the region is left.
 class PythonHook final : public Hook {
  public:
-  PythonHook(py::object on_epoch, py::object on_progress, bool validated)
-      : on_epoch_(std::move(on_epoch)),
+  PythonHook(py::object on_begin, py::object on_epoch, py::object on_progress, bool validated)
+      : on_begin_(std::move(on_begin)),
+        on_epoch_(std::move(on_epoch)),
         on_progress_(std::move(on_progress)),
         validated_(validated) {}
 
@@ -46,6 +48,11 @@ class PythonHook final : public Hook {
     }
   }
 
+  void begin() override {
+    py::gil_scoped_acquire acquire;
+    on_begin_();
+  }
+
   bool epoch_end(const EpochReport& report) override {
     py::gil_scoped_acquire acquire;
     return on_epoch_(report.epoch, to_dict(report, validated_)).cast<bool>();
@@ -59,7 +66,7 @@ class PythonHook final : public Hook {
 
  private:
   using Clock = std::chrono::steady_clock;
-  py::object on_epoch_, on_progress_;
+  py::object on_begin_, on_epoch_, on_progress_;
   bool validated_;
   std::exception_ptr error_;
   Clock::time_point last_signal_check_ = Clock::now(), last_progress_ = Clock::now();
@@ -84,39 +91,39 @@ template <class T>
 class PyNetwork {
  public:
   PyNetwork(const py::dict& spec, Index n_features, std::uint64_t seed, double uint8_scale)
-      : network_(to_network_spec(spec), n_features, seed),
-        optimizer_(make_optimizer<T>(to_optimizer_spec(spec["optimizer"].cast<py::dict>()),
-                                     network_.n_parameters())),
+      : model_(make_model<T>(to_network_spec(spec),
+                             to_optimizer_spec(spec["optimizer"].cast<py::dict>()), n_features,
+                             seed)),
         uint8_scale_(uint8_scale) {}
 
   // [(layer, "kernel" or "bias", rows, columns, offset)]
   py::list tensors() const {
     py::list list;
-    for (const Tensor& tensor : network_.tensors()) {
+    for (const TensorPlace& tensor : model_->tensors()) {
       list.append(py::make_tuple(tensor.layer, tensor.is_kernel ? "kernel" : "bias", tensor.rows,
                                  tensor.columns, tensor.offset));
     }
     return list;
   }
-  Index n_parameters() const { return network_.n_parameters(); }
-  std::int64_t n_updates() const { return optimizer_->state().step; }
+  Index n_parameters() const { return model_->n_parameters(); }
+  std::int64_t n_updates() const { return model_->optimizer_state().step; }
 
-  Array<T> parameters() const { return Array<T>(network_.n_parameters(), network_.parameters()); }
+  Array<T> parameters() const { return Array<T>(model_->n_parameters(), model_->parameters()); }
   void set_parameters(const Array<T>& values) {
     const Claim claim(*this, Use::write);
-    if (values.size() != network_.n_parameters()) {
-      throw py::value_error("the network has " + std::to_string(network_.n_parameters()) +
+    if (values.size() != model_->n_parameters()) {
+      throw py::value_error("the network has " + std::to_string(model_->n_parameters()) +
                             " parameters, got " + std::to_string(values.size()));
     }
-    std::copy_n(values.data(), values.size(), network_.parameters());
+    std::copy_n(values.data(), values.size(), model_->parameters());
   }
 
   py::dict state() {
     const Claim claim(*this, Use::read);
-    const OptimizerState<T>& state = optimizer_->state();
+    const OptimizerState<T>& state = model_->optimizer_state();
     py::dict result;
-    result["seed"] = network_.seed();
-    result["epochs"] = epochs_trained_;
+    result["seed"] = model_->seed();
+    result["epochs"] = model_->epochs_trained();
     result["step"] = state.step;
     result["scalar"] = state.scalar;
     result["slots"] = Array<T>(state.slots.size(), state.slots.data());
@@ -131,13 +138,12 @@ class PyNetwork {
     const auto scalar = reader.take_as<double>("scalar");
     const auto slots = reader.take_as<Array<T>>("slots");
     reader.finish();
-    OptimizerState<T>& state = optimizer_->state();
+    OptimizerState<T>& state = model_->optimizer_state();
     if (slots.size() != state.slots.size()) {
       throw py::value_error("state: the optimizer has " + std::to_string(state.slots.size()) +
                             " slot values, got " + std::to_string(slots.size()));
     }
-    network_.set_seed(seed);
-    epochs_trained_ = epochs;
+    model_->set_position(seed, epochs);
     state.step = step;
     state.scalar = scalar;
     std::copy_n(slots.data(), slots.size(), state.slots.data());
@@ -146,12 +152,13 @@ class PyNetwork {
   // How far the early stopping of the present or the last fit came.
   py::dict early_stopping_state() {
     const Claim claim(*this, Use::read);
+    const EarlyStoppingState<T>& state = model_->early_stopping_state();
     py::dict result;
-    result["best"] = stopping_.best;
-    result["waited"] = stopping_.waited;
-    result["best_epoch"] = stopping_.best_epoch;
+    result["best"] = state.best;
+    result["waited"] = state.waited;
+    result["best_epoch"] = state.best_epoch;
     result["best_parameters"] =
-        Array<T>(stopping_.best_parameters.size(), stopping_.best_parameters.data());
+        Array<T>(state.best_parameters.size(), state.best_parameters.data());
     return result;
   }
 
@@ -161,8 +168,8 @@ class PyNetwork {
                const py::dict& options_dict, const py::object& stopping, int n_threads,
                const py::object& on_begin, const py::object& on_epoch,
                const py::object& on_progress) {
-    FitOptions options = to_fit_options(options_dict);
-    const DataSet<T> data = data_set(x, y, weights, "X", "y", "sample_weight");
+    const FitOptions options = to_fit_options(options_dict);
+    const DataSet<T> data = data_set(x, y, weights);
     std::optional<DataSet<T>> held_out;
     std::optional<Array<T>> held_out_weights;
     if (!validation.is_none()) {
@@ -176,23 +183,14 @@ class PyNetwork {
       throw py::value_error("shuffle: at most 2^32 - 1 samples can be shuffled, X has " +
                             std::to_string(data.x.rows));
     }
-    PythonHook hook(on_epoch, on_progress, held_out.has_value());
+    PythonHook hook(on_begin, on_epoch, on_progress, held_out.has_value());
     EarlyStoppingState<T> reached = to_stopping_state(stopping);
     const Claim claim(*this, Use::train);
     FitResult result;
     try {
       py::gil_scoped_release release;
-      const Team team(n_threads, &hook);
-      check(team, data, "X", "y");
-      if (held_out) check(team, *held_out, "validation_data[0]", "validation_data[1]");
-      give_ranges(team, options.corruption, data.x);
-      {
-        py::gil_scoped_acquire acquire;
-        on_begin();
-      }
-      stopping_ = std::move(reached);
-      result = trainer_.fit(network_, *optimizer_, epochs_trained_, team, data,
-                            held_out ? &*held_out : nullptr, options, stopping_, hook);
+      result = model_->fit(n_threads, data, held_out ? &*held_out : nullptr, options,
+                           std::move(reached), hook);
     } catch (const Interrupted&) {
       hook.rethrow();
     }
@@ -209,64 +207,39 @@ class PyNetwork {
 
   double evaluate(const py::array& x, const std::optional<py::array>& y,
                   const std::optional<Array<T>>& weights, Index batch_size, int n_threads) {
-    const DataSet<T> data = data_set(x, y, weights, "X", "y", "sample_weight");
+    const DataSet<T> data = data_set(x, y, weights);
     const Claim claim(*this, Use::read);
-    return interruptible(n_threads, [&](const Team& team) {
-      check(team, data, "X", "y");
-      Trainer<T> trainer;
-      return trainer.evaluate(network_, team, data, batch_size);
+    return interruptible([&](Interrupt& interrupt) {
+      return model_->evaluate(n_threads, interrupt, data, batch_size);
     });
   }
 
-  // Outputs (n_samples, units of layer `upto`), a block of rows at a time.
+  // Outputs (n_samples, units of layer `upto`).
   Array<T> forward(const py::array& x, Index upto, int n_threads) {
-    const RowSource rows = inputs(x, "X");
-    Array<T> result({rows.rows, upto == 0 ? network_.n_features() : network_.units(upto - 1)});
+    const RowSource rows = to_rows(x, "X", uint8_scale_);
+    model_->check_inputs(rows, "X");
+    Array<T> result({rows.rows, model_->outputs_of(upto)});
     T* out = result.mutable_data();
-    const Index columns = result.shape(1);
     const Claim claim(*this, Use::read);
-    interruptible(n_threads, [&](const Team& team) {
-      refuse_bad_values(scan<T>(team, rows, kNothing), "X");
-      Borrowed work(*this);
-      const Index block = std::min<Index>(rows.rows, 1024);
-      T* buffer = work->input.ensure(block * rows.columns);
-      for (Index first = 0; first < rows.rows; first += block) {
-        const Index count = std::min(block, rows.rows - first);
-        const T* batch = in_place<T>(rows, first);
-        if (batch == nullptr) {
-          gather(team, rows, nullptr, first, count, buffer);
-          batch = buffer;
-        }
-        const T* y = network_.forward(team, work->workspace, batch, count, upto);
-        std::copy_n(y, count * columns, out + first * columns);
-      }
-      return 0;
-    });
+    interruptible(
+        [&](Interrupt& interrupt) { model_->forward(n_threads, interrupt, rows, upto, out); });
     return result;
   }
 
   // (loss, flat gradients) of one batch: all of the data.
   py::tuple loss_and_gradients(const py::array& x, const std::optional<py::array>& y,
                                const std::optional<Array<T>>& weights, int n_threads) {
-    const DataSet<T> data = data_set(x, y, weights, "X", "y", "sample_weight");
+    const DataSet<T> data = data_set(x, y, weights);
     const Claim claim(*this, Use::read);
-    Array<T> gradients(network_.n_parameters());
+    Array<T> gradients(model_->n_parameters());
     T* out = gradients.mutable_data();
-    const double loss = interruptible(n_threads, [&](const Team& team) {
-      check(team, data, "X", "y");
-      Workspace<T> work;  // for all rows at once, so not one to keep
-      BatchReader<T> reader;
-      const auto batch = reader.read(team, data, NoCorruption{}, 0, 0, nullptr, 0, data.x.rows);
-      return network_
-          .loss_and_gradients(team, work, batch.x, batch.t, batch.weights, data.x.rows, out)
-          .mean(network_.sum_reduction());
+    const double loss = interruptible([&](Interrupt& interrupt) {
+      return model_->loss_and_gradients(n_threads, interrupt, data, out);
     });
     return py::make_tuple(loss, gradients);
   }
 
  private:
-  static constexpr double kNothing = std::numeric_limits<double>::quiet_NaN();
-
   enum class Use { read, write, train };
 
   // What a call does to the network for as long as it runs. Any number of calls may read at once;
@@ -305,41 +278,12 @@ class PyNetwork {
     Use use_;
   };
 
-  // A workspace for as long as a call needs one: each of several threads that predict has its own.
-  struct InferenceWork {
-    Workspace<T> workspace;
-    Buffer<T> input;
-  };
-  class Borrowed {
-   public:
-    explicit Borrowed(PyNetwork& network) : network_(network) {
-      const std::lock_guard<std::mutex> lock(network.idle_mutex_);
-      if (network.idle_.empty()) {
-        work_ = std::make_unique<InferenceWork>();
-      } else {
-        work_ = std::move(network.idle_.back());
-        network.idle_.pop_back();
-      }
-    }
-    ~Borrowed() {
-      const std::lock_guard<std::mutex> lock(network_.idle_mutex_);
-      network_.idle_.push_back(std::move(work_));
-    }
-    Borrowed(const Borrowed&) = delete;
-    Borrowed& operator=(const Borrowed&) = delete;
-    InferenceWork* operator->() { return work_.get(); }
-
-   private:
-    PyNetwork& network_;
-    std::unique_ptr<InferenceWork> work_;
-  };
-
   template <class F>
-  auto interruptible(int n_threads, const F& f) {
+  static auto interruptible(const F& f) {
     SignalsOnly signals;
     try {
       py::gil_scoped_release release;
-      return f(Team(n_threads, &signals));
+      return f(signals);
     } catch (const Interrupted&) {
       throw py::error_already_set();
     }
@@ -354,9 +298,9 @@ class PyNetwork {
     state.best_epoch = reader.take_as<Index>("best_epoch");
     const auto best = reader.take_as<Array<T>>("best_parameters");
     reader.finish();
-    if (best.size() != 0 && best.size() != network_.n_parameters()) {
+    if (best.size() != 0 && best.size() != model_->n_parameters()) {
       throw py::value_error("early_stopping_state: the network has " +
-                            std::to_string(network_.n_parameters()) + " parameters, got " +
+                            std::to_string(model_->n_parameters()) + " parameters, got " +
                             std::to_string(best.size()));
     }
     if (best.size() != 0)
@@ -364,33 +308,17 @@ class PyNetwork {
     return state;
   }
 
-  RowSource inputs(const py::array& x, const std::string& name) const {
-    const RowSource rows = to_rows(x, name, uint8_scale_);
-    if (rows.rows == 0) throw py::value_error(name + " has no samples");
-    if (rows.columns != network_.n_features()) {
-      throw py::value_error(name + " must have " + std::to_string(network_.n_features()) +
-                            " features, got " + std::to_string(rows.columns));
-    }
-    return rows;
-  }
-
   DataSet<T> data_set(const py::array& x, const std::optional<py::array>& y,
-                      const std::optional<Array<T>>& weights, const std::string& x_name,
-                      const std::string& y_name, const std::string& weights_name) const {
+                      const std::optional<Array<T>>& weights, const std::string& x_name = "X",
+                      const std::string& y_name = "y",
+                      const std::string& weights_name = "sample_weight") const {
     DataSet<T> data;
-    data.x = inputs(x, x_name);
-    const bool classes = domain_of(network_.loss()).classes;
-    data.t = y ? to_rows(*y, y_name, classes ? 1 : uint8_scale_) : data.x;
+    data.x_name = x_name;
+    data.t_name = y_name;
+    data.x = to_rows(x, x_name, uint8_scale_);
+    data.t = y ? to_rows(*y, y_name, model_->targets_are_classes() ? 1 : uint8_scale_) : data.x;
     data.same = !y;
-    if (data.t.rows != data.x.rows) {
-      throw py::value_error(y_name + " must have " + std::to_string(data.x.rows) + " samples as " +
-                            x_name + " has, got " + std::to_string(data.t.rows));
-    }
-    if (data.t.columns != network_.n_targets()) {
-      throw py::value_error(y_name + " must have " + std::to_string(network_.n_targets()) +
-                            (network_.n_targets() == 1 ? " column" : " columns") + " for " +
-                            name_of(network_.loss()) + ", got " + std::to_string(data.t.columns));
-    }
+    model_->check_shapes(data);
     if (weights) {
       if (weights->ndim() != 1 || weights->size() != data.x.rows) {
         throw py::value_error(weights_name + " must have shape (" + std::to_string(data.x.rows) +
@@ -401,60 +329,11 @@ class PyNetwork {
     return data;
   }
 
-  static void refuse_bad_values(const Scan& scan, const std::string& name) {
-    if (scan.first_bad_row < 0) return;
-    throw std::invalid_argument(name + " has NaN, infinity or a value too large for " +
-                                (sizeof(T) == 4 ? "float32" : "float64") + " in row " +
-                                std::to_string(scan.first_bad_row));
-  }
-
-  // Every value of inputs and targets is looked at before anything is trained.
-  void check(const Team& team, const DataSet<T>& data, const std::string& x_name,
-             const std::string& y_name) const {
-    const Domain domain = domain_of(network_.loss());
-    const auto* sparse = std::get_if<SparseCategoricalCrossentropy>(&network_.loss());
-    const Scan x_scan = scan<T>(team, data.x, kNothing);
-    refuse_bad_values(x_scan, x_name);
-    const Scan t_scan =
-        data.same ? x_scan
-                  : scan<T>(team, data.t, sparse != nullptr ? sparse->ignore_class : kNothing);
-    const std::string target = data.same ? x_name + ", the target too," : y_name;
-    refuse_bad_values(t_scan, y_name);
-    if (domain.classes) {
-      const auto classes = static_cast<double>(network_.n_outputs());
-      if (!t_scan.integral || t_scan.low < 0 || t_scan.high >= classes) {
-        throw std::invalid_argument(
-            target + " must hold classes, integers from 0 to " + format_number(classes - 1) +
-            ", got values from " + format_number(t_scan.low) + " to " + format_number(t_scan.high));
-      }
-    } else if (t_scan.low < domain.low || t_scan.high > domain.high) {
-      throw std::invalid_argument(target + " must lie in " +
-                                  Limits{domain.low, domain.high}.text() + " for " +
-                                  name_of(network_.loss()) + ", got values from " +
-                                  format_number(t_scan.low) + " to " + format_number(t_scan.high));
-    }
-  }
-
-  // Salt and pepper that has no ends of its own takes each feature's, over the training inputs.
-  static void give_ranges(const Team& team, Corruption& corruption, const RowSource& x) {
-    auto* ends = std::get_if<SaltAndPepper>(&corruption);
-    if (ends == nullptr || !ends->needs_range()) return;
-    ends->lows.resize(static_cast<std::size_t>(x.columns));
-    ends->highs.resize(static_cast<std::size_t>(x.columns));
-    column_ranges<T>(team, x, ends->lows.data(), ends->highs.data());
-  }
-
-  Network<T> network_;
-  std::unique_ptr<Optimizer<T>> optimizer_;
-  Trainer<T> trainer_;
-  EarlyStoppingState<T> stopping_;
-  std::uint64_t epochs_trained_ = 0;
+  std::unique_ptr<Model<T>> model_;
   double uint8_scale_;
   bool training_ = false;
   int readers_ = 0;
   std::thread::id training_thread_;
-  std::mutex idle_mutex_;
-  std::vector<std::unique_ptr<InferenceWork>> idle_;
 };
 
 template <class T>

@@ -1,14 +1,13 @@
 #include "bind/specs.hpp"
 
+#include "core/tables.hpp"
+
 namespace pyae {
 namespace {
 
-L1L2 to_l1l2(const py::object& object, const char* what) {
-  L1L2 penalty;
-  if (!object.is_none()) {
-    fill(penalty, to_options(object.cast<py::dict>(), what));
-  }
-  return penalty;
+std::optional<Options> to_optional(const py::object& object, const char* what) {
+  if (object.is_none()) return std::nullopt;
+  return to_options(object.cast<py::dict>(), what);
 }
 
 DenseSpec to_dense(const py::dict& dict, std::size_t index) {
@@ -21,18 +20,12 @@ DenseSpec to_dense(const py::dict& dict, std::size_t index) {
     throw py::value_error("layer " + std::to_string(index) + ": units must be at least 1, got " +
                           std::to_string(layer.units));
   }
-  layer.activation =
-      make_item<Activation>(to_options(reader.take("activation"), "activation"), "activation");
+  layer.activation = to_options(reader.take("activation"), "activation");
   layer.use_bias = reader.take_as<bool>("use_bias");
   layer.initializer = to_options(reader.take("kernel_initializer"), "kernel_initializer");
-  make_item<Initializer>(layer.initializer, "initializer");
-  layer.kernel_penalty = to_l1l2(reader.take("kernel_regularizer"), "kernel_regularizer");
-  layer.bias_penalty = to_l1l2(reader.take("bias_regularizer"), "bias_regularizer");
-  const py::object activity = reader.take("activity_regularizer");
-  if (!activity.is_none()) {
-    layer.activity_penalty = make_item<ActivityPenalty>(
-        to_options(activity.cast<py::dict>(), "activity_regularizer"), "activity_regularizer");
-  }
+  layer.kernel_penalty = to_optional(reader.take("kernel_regularizer"), "kernel_regularizer");
+  layer.bias_penalty = to_optional(reader.take("bias_regularizer"), "bias_regularizer");
+  layer.activity_penalty = to_optional(reader.take("activity_regularizer"), "activity_regularizer");
   const py::object tied_to = reader.take("tied_to");
   if (!tied_to.is_none()) {
     layer.tied_to = tied_to.cast<Index>();
@@ -45,11 +38,6 @@ DenseSpec to_dense(const py::dict& dict, std::size_t index) {
   return layer;
 }
 
-Corruption to_corruption(const py::object& object) {
-  if (object.is_none()) return NoCorruption{};
-  return make_item<Corruption>(to_options(object.cast<py::dict>(), "noise"), "noise");
-}
-
 }  // namespace
 
 NetworkSpec to_network_spec(const py::dict& spec) {
@@ -60,8 +48,36 @@ NetworkSpec to_network_spec(const py::dict& spec) {
   if (network.layers.empty()) throw py::value_error("layers must not be empty");
   DictReader loss(spec["loss"].cast<py::dict>(), "loss");
   network.sum_reduction = loss.take_or<std::string>("reduction", "sum_over_batch_size") == "sum";
-  network.loss = make_item<Loss>(loss.take_options(), "loss");
+  network.loss = loss.take_options();
   return network;
+}
+
+Schedule to_schedule(const py::object& object) {
+  if (!py::isinstance<py::dict>(object)) {
+    Constant constant;
+    fill(constant, Options{"learning_rate", {{"learning_rate", object.cast<double>()}}});
+    return Schedule(constant);
+  }
+  DictReader reader(object.cast<py::dict>(), "schedule");
+  const auto boundaries = reader.take_or<std::vector<double>>("boundaries", {});
+  const auto values = reader.take_or<std::vector<double>>("values", {});
+  const py::object then = reader.take_or_none("then");
+  const Options options = reader.take_options();
+  ScheduleKind kind = make_item<ScheduleKind>(options, "schedule");
+  if (auto* piecewise = std::get_if<Piecewise>(&kind)) {
+    if (values.size() != boundaries.size() + 1) {
+      throw py::value_error("piecewise: values must have one entry more than boundaries, got " +
+                            std::to_string(values.size()) + " and " +
+                            std::to_string(boundaries.size()));
+    }
+    piecewise->boundaries = boundaries;
+    piecewise->values = values;
+  }
+  if (auto* warm_up = std::get_if<WarmUp>(&kind)) {
+    if (then.is_none()) throw py::value_error("warm_up: 'then' is missing");
+    warm_up->then = std::make_shared<Schedule>(to_schedule(then));
+  }
+  return Schedule(std::move(kind));
 }
 
 OptimizerSpec to_optimizer_spec(const py::dict& dict) {
@@ -78,7 +94,6 @@ OptimizerSpec to_optimizer_spec(const py::dict& dict) {
   };
   spec.clipping = {clip("clipvalue"), clip("clipnorm"), clip("global_clipnorm")};
   spec.options = reader.take_options();
-  make_item<OptimizerKind>(spec.options, "optimizer");
   return spec;
 }
 
@@ -89,7 +104,7 @@ FitOptions to_fit_options(const py::dict& dict) {
   options.epochs = reader.take_as<Index>("epochs");
   options.batch_size = reader.take_as<Index>("batch_size");
   options.shuffle = reader.take_as<bool>("shuffle");
-  options.corruption = to_corruption(reader.take("noise"));
+  options.corruption = to_optional(reader.take("noise"), "noise");
   const py::object stop = reader.take("early_stopping");
   if (!stop.is_none()) {
     DictReader early(stop.cast<py::dict>(), "early_stopping");
@@ -105,22 +120,12 @@ FitOptions to_fit_options(const py::dict& dict) {
 }
 
 void check_spec(const std::string& kind, const py::dict& spec) {
-  if (kind == "activation") {
-    make_item<Activation>(to_options(spec, kind), "activation");
-  } else if (kind == "loss") {
-    make_item<Loss>(to_options(spec, kind), "loss");
-  } else if (kind == "optimizer") {
-    to_optimizer_spec(spec);
-  } else if (kind == "schedule") {
+  if (kind == "schedule") {
     to_schedule(spec);
-  } else if (kind == "initializer") {
-    make_item<Initializer>(to_options(spec, kind), "initializer");
-  } else if (kind == "penalty") {
-    make_item<ActivityPenalty>(to_options(spec, kind), "penalty");
-  } else if (kind == "noise") {
-    make_item<Corruption>(to_options(spec, kind), "noise");
+  } else if (kind == "optimizer") {
+    check_item(kind, to_optimizer_spec(spec).options, "optimizer");
   } else {
-    throw py::value_error("unknown kind '" + kind + "'");
+    check_item(kind, to_options(spec, kind), kind.c_str());
   }
 }
 

@@ -19,11 +19,10 @@ namespace pyae {
 namespace {
 
 std::atomic<int> thread_limit{0};
-std::atomic<bool> threads_used{false};
 std::atomic<bool> forked{false};
 
 void after_fork_in_child() {
-  if (threads_used) forked = true;
+  if (ThreadPool::was_used()) forked = true;
 }
 const bool fork_handler_installed = [] {
 #if defined(__unix__) || defined(__APPLE__)
@@ -101,7 +100,5 @@ int available_threads() {
 
 void set_thread_limit(int limit) { thread_limit = limit; }
 bool forked_after_threads() { return forked; }
-void note_threads_used() { threads_used.store(true, std::memory_order_relaxed); }
-int Team::worker() { return omp_get_thread_num(); }
 
 }  // namespace pyae

@@ -1,14 +1,14 @@
-// The only OpenMP pragmas of the project. Work is cut into pieces by its size, never by the number
-// of threads, and a piece's result does not depend on who computes it: 1 thread and 8 threads give
-// the same bits.
+// How work is shared. It is cut into pieces by its size, never by the number of threads, and a
+// piece's result does not depend on who computes it: 1 thread and 8 threads give the same bits.
 #pragma once
 
 #include <algorithm>
 #include <atomic>
 #include <exception>
+#include <mutex>
 #include <type_traits>
 
-#include "linalg/types.hpp"
+#include "linalg/thread_pool.hpp"
 
 namespace pyae {
 
@@ -28,11 +28,10 @@ struct Interrupted : std::exception {
 // How many threads this process may use: the least of its processor affinity, its control group's
 // quota, OMP_NUM_THREADS or a limit set in the calling thread through OpenMP (threadpoolctl does),
 // and `set_thread_limit`. A process forked from one whose threads had already worked may use one:
-// OpenMP's worker threads do not live through a fork.
+// worker threads do not live through a fork.
 int available_threads();
 void set_thread_limit(int limit);  // 0: none
 bool forked_after_threads();
-void note_threads_used();
 
 // The threads that share a call's work, and what may interrupt it. A Team belongs to the thread
 // that made it; each call has its own.
@@ -69,12 +68,12 @@ class Team {
   }
 
  private:
-  // Nanoseconds. A region costs a few microseconds to enter; looking at the clock costs 0.03.
-  static constexpr double kWorthThreads = 30e3, kWorkBetweenPolls = 20e3;
+  // Nanoseconds. A job costs about two microseconds to share; looking at the clock costs 0.03.
+  static constexpr double kWorthThread = 10e3, kWorkBetweenPolls = 20e3;
 
-  // One or all, never a number between: OpenMP would end threads and start them again.
   int threads_for(Index pieces, double work) const {
-    return pieces > 1 && work > kWorthThreads ? threads_ : 1;
+    const double worth = std::min(static_cast<double>(pieces), work / kWorthThread);
+    return worth < threads_ ? std::max(1, static_cast<int>(worth)) : threads_;
   }
 
   // Asks the interrupt, which looks at the clock, once for every so much work. For the calling
@@ -90,26 +89,32 @@ class Team {
   // An exception or an interrupt makes every thread skip what is left, and is thrown afterwards.
   template <class F>
   void run_parallel(Index pieces, int threads, double work_a_piece, const F& f) const {
-    note_threads_used();
     std::atomic<bool> stop{false};
     bool interrupted = false;
     std::exception_ptr error;
-#pragma omp parallel for schedule(dynamic) num_threads(threads)
-    for (Index piece = 0; piece < pieces; ++piece) {
-      // Whoever is free takes the next piece: another process may be using a processor.
-      if (stop.load(std::memory_order_relaxed)) continue;
-      if (worker() == 0 && must_stop(work_a_piece)) {
+    std::mutex error_mutex;
+    const auto one = [&](Index piece, int worker) {
+      if (stop.load(std::memory_order_relaxed)) return;
+      if (worker == 0 && must_stop(work_a_piece)) {
         interrupted = true;
         stop = true;
-        continue;
+        return;
       }
       try {
-        call(f, piece, worker());
+        call(f, piece, worker);
       } catch (...) {
-        keep_first(error);
+        const std::lock_guard<std::mutex> lock(error_mutex);
+        if (!error) error = std::current_exception();
         stop = true;
       }
-    }
+    };
+    using One = decltype(one);
+    ThreadPool::run(
+        pieces, threads,
+        [](const void* context, Index piece, int worker) {
+          (*static_cast<const One*>(context))(piece, worker);
+        },
+        &one);
     if (error) std::rethrow_exception(error);
     if (interrupted) throw Interrupted();
   }
@@ -121,11 +126,6 @@ class Team {
     } else {
       f(piece);
     }
-  }
-  static int worker();  // of the calling thread within its region; 0 is the one that made the Team
-  static void keep_first(std::exception_ptr& error) {
-#pragma omp critical(pyae_error)
-    if (!error) error = std::current_exception();
   }
 
   int threads_;

@@ -10,6 +10,12 @@
 
 #include "linalg/types.hpp"
 
+#if defined(PYAE_LEVEL_NEUTRAL)
+// What follows has one name and another width at each level, and a module may hold one only: the
+// linker would keep either of two inline functions of one name and use it for both.
+#error "this file is compiled once, for all levels: it must not see vectors"
+#endif
+
 namespace pyae {
 
 #if defined(__AVX512F__)

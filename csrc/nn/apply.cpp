@@ -2,43 +2,55 @@
 
 namespace pyae {
 
+namespace {
+
+// How a pass over a matrix is cut: into rows, or into elements. What an activation does is chosen
+// within the pieces, so that the loop over them, with its threads, is compiled once for all.
+struct Cut {
+  Index items, grain;
+  double work;
+
+  Cut(bool rowwise, Index rows, Index columns)
+      : items(rowwise ? rows : rows * columns),
+        grain(rowwise ? std::max<Index>(1, kPassGrain / std::max<Index>(columns, 1)) : kPassGrain),
+        work(rowwise ? static_cast<double>(columns) : 1) {}
+};
+
+}  // namespace
+
 template <class T>
 void activate(const Team& team, const Activation& activation, const T* x, T* y, Index rows,
               Index columns) {
-  std::visit(
-      [&](const auto& a) {
-        using A = std::decay_t<decltype(a)>;
-        if constexpr (detail::kRowwise<A>) {
-          const Index grain = std::max<Index>(1, kPassGrain / std::max<Index>(columns, 1));
-          team.for_ranges(rows, grain, static_cast<double>(columns), [&](Index begin, Index end) {
+  const Cut cut(is_rowwise(activation), rows, columns);
+  team.for_ranges(cut.items, cut.grain, cut.work, [&](Index begin, Index end) {
+    std::visit(
+        [&](const auto& a) {
+          using A = std::decay_t<decltype(a)>;
+          if constexpr (detail::kRowwise<A>) {
             for (Index i = begin; i < end; ++i) {
               a.forward_row(x + i * columns, y + i * columns, columns);
             }
-          });
-        } else {
-          team.for_ranges(rows * columns, kPassGrain, 1, [&](Index begin, Index end) {
+          } else {
             map_row(x + begin, y + begin, end - begin, [&](Vec<T> v) { return a.value(v); });
-          });
-        }
-      },
-      activation);
+          }
+        },
+        activation);
+  });
 }
 
 template <class T>
 void activate_vjp(const Team& team, const Activation& activation, const T* x, const T* y,
                   const T* dy, T* dx, Index rows, Index columns, bool accurate) {
-  std::visit(
-      [&](const auto& a) {
-        using A = std::decay_t<decltype(a)>;
-        if constexpr (detail::kRowwise<A>) {
-          const Index grain = std::max<Index>(1, kPassGrain / std::max<Index>(columns, 1));
-          team.for_ranges(rows, grain, static_cast<double>(columns), [&](Index begin, Index end) {
+  const Cut cut(is_rowwise(activation), rows, columns);
+  team.for_ranges(cut.items, cut.grain, cut.work, [&](Index begin, Index end) {
+    std::visit(
+        [&](const auto& a) {
+          using A = std::decay_t<decltype(a)>;
+          if constexpr (detail::kRowwise<A>) {
             for (Index i = begin; i < end; ++i) {
               a.vjp_row(y + i * columns, dy + i * columns, dx + i * columns, columns);
             }
-          });
-        } else {
-          team.for_ranges(rows * columns, kPassGrain, 1, [&](Index begin, Index end) {
+          } else {
             if constexpr (detail::kFromOutput<A>) {
               if (!accurate) {
                 map_row(y + begin, dy + begin, dx + begin, end - begin,
@@ -48,10 +60,10 @@ void activate_vjp(const Team& team, const Activation& activation, const T* x, co
             }
             map_row(x + begin, dy + begin, dx + begin, end - begin,
                     [&](Vec<T> xv, Vec<T> d) { return d * a.derivative(xv); });
-          });
-        }
-      },
-      activation);
+          }
+        },
+        activation);
+  });
 }
 
 template void activate(const Team&, const Activation&, const float*, float*, Index, Index);

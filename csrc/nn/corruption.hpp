@@ -2,6 +2,8 @@
 // function of (seed, epoch, row, column): fresh at every epoch, the same for any batch or thread.
 #pragma once
 
+#include <optional>
+
 #include "linalg/parallel.hpp"
 #include "linalg/random.hpp"
 #include "nn/options.hpp"
@@ -83,9 +85,14 @@ struct NoCorruption {
   static constexpr const char* name = "none";
   template <class Visit>
   void fields(Visit&&) {}
+  template <class T>
+  void corrupt(T*, const std::uint32_t*, Index, Index) const {}
 };
 
 using Corruption = std::variant<NoCorruption, Gaussian, Masking, SaltAndPepper>;
+
+// nullopt: none.
+Corruption make_corruption(const std::optional<Options>& options);
 
 // Corrupts x (count, columns) in place; row i of x is row rows[i] of the data set, or first + i
 // where `rows` is null.

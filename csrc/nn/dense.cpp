@@ -54,7 +54,7 @@ void delta_tile(const void* context, Index i, Index j, Index m, Index n, T* tile
 
 template <class T>
 void Dense<T>::forward(const Pass<T>& pass, const T* x, LayerState<T>& state) const {
-  state.bias = spec_.use_bias ? pass.parameters + bias_ : nullptr;
+  state.bias = use_bias_ ? pass.parameters + bias_ : nullptr;
   const Epilogue<T> epilogue = std::visit(
       [&](const auto& a) {
         return Epilogue<T>{&state, forward_tile<T, std::decay_t<decltype(a)>>};
@@ -63,26 +63,25 @@ void Dense<T>::forward(const Pass<T>& pass, const T* x, LayerState<T>& state) co
   matmul(pass.team, pass.scratch, plain(x, pass.batch, inputs_), kernel(pass.parameters), state.y,
          epilogue);
   if (is_rowwise(*state.activation)) {
-    activate(pass.team, *state.activation, state.y, state.y, pass.batch, spec_.units);
+    activate(pass.team, *state.activation, state.y, state.y, pass.batch, units_);
   }
 }
 
 template <class T>
 void Dense<T>::backward_parameters(const Pass<T>& pass, const T* x, const T* dz, T* gradients,
                                    bool* touched) const {
-  if (spec_.use_bias) {
-    column_sums(pass.team, dz, pass.batch, spec_.units, gradients + bias_);
+  if (use_bias_) {
+    column_sums(pass.team, dz, pass.batch, units_, gradients + bias_);
   }
-  const Index owner = spec_.tied_to < 0 ? layer_ : spec_.tied_to;
   T* dW = gradients + kernel_;
-  if (spec_.tied_to < 0) {  // dW (inputs, units) = x^T dz
+  if (!tied_) {  // dW (inputs, units) = x^T dz
     matmul(pass.team, pass.scratch, transposed(x, pass.batch, inputs_),
-           plain(dz, pass.batch, spec_.units), dW, {}, touched[owner]);
+           plain(dz, pass.batch, units_), dW, {}, touched[owner_]);
   } else {  // the owner's kernel is (units, inputs): dz^T x
-    matmul(pass.team, pass.scratch, transposed(dz, pass.batch, spec_.units),
-           plain(x, pass.batch, inputs_), dW, {}, touched[owner]);
+    matmul(pass.team, pass.scratch, transposed(dz, pass.batch, units_),
+           plain(x, pass.batch, inputs_), dW, {}, touched[owner_]);
   }
-  touched[owner] = true;
+  touched[owner_] = true;
 }
 
 template <class T>
@@ -90,7 +89,7 @@ void Dense<T>::backward_input(const Pass<T>& pass, const T* dz, T* dx, Epilogue<
   Operand<T> w = kernel(pass.parameters);
   std::swap(w.rows, w.columns);
   std::swap(w.row_stride, w.column_stride);
-  matmul(pass.team, pass.scratch, plain(dz, pass.batch, spec_.units), w, dx, epilogue);
+  matmul(pass.team, pass.scratch, plain(dz, pass.batch, units_), w, dx, epilogue);
 }
 
 template <class T>
@@ -108,14 +107,13 @@ Epilogue<T> Dense<T>::delta_epilogue(const LayerState<T>& state) const {
 template <class T>
 void Dense<T>::finish_delta(const Pass<T>& pass, const LayerState<T>& state, T* delta) const {
   if (!is_rowwise(*state.activation)) return;
-  activate_vjp<T>(pass.team, *state.activation, nullptr, state.y, delta, delta, pass.batch,
-                  spec_.units);
+  activate_vjp<T>(pass.team, *state.activation, nullptr, state.y, delta, delta, pass.batch, units_);
 }
 
 template <class T>
 Operand<T> Dense<T>::kernel(const T* parameters) const {
-  return spec_.tied_to < 0 ? plain(parameters + kernel_, inputs_, spec_.units)
-                           : transposed(parameters + kernel_, spec_.units, inputs_);
+  return tied_ ? transposed(parameters + kernel_, units_, inputs_)
+               : plain(parameters + kernel_, inputs_, units_);
 }
 
 template class Dense<float>;

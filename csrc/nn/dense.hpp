@@ -8,27 +8,25 @@
 
 namespace pyae {
 
-struct DenseSpec {
-  Index units = 0;
-  Activation activation;
-  bool use_bias = true;
-  Options initializer;
-  L1L2 kernel_penalty, bias_penalty;
-  ActivityPenalty activity_penalty;
-  Index tied_to = -1;  // the layer whose kernel's transpose this one uses
-};
-
 template <class T>
 class Dense final : public Layer<T> {
  public:
   // `kernel` and `bias` are offsets into the flat block; a tied layer is given its owner's kernel.
   Dense(const DenseSpec& spec, Index layer, Index inputs, Index kernel, Index bias)
-      : spec_(spec), layer_(layer), inputs_(inputs), kernel_(kernel), bias_(bias) {}
+      : units_(spec.units),
+        use_bias_(spec.use_bias),
+        activation_(make_item<Activation>(spec.activation, "activation")),
+        activity_penalty_(make_activity_penalty(spec.activity_penalty)),
+        owner_(spec.tied_to < 0 ? layer : spec.tied_to),
+        tied_(spec.tied_to >= 0),
+        inputs_(inputs),
+        kernel_(kernel),
+        bias_(bias) {}
 
   Index inputs() const override { return inputs_; }
-  Index units() const override { return spec_.units; }
-  const Activation& activation() const override { return spec_.activation; }
-  const ActivityPenalty& activity_penalty() const override { return spec_.activity_penalty; }
+  Index units() const override { return units_; }
+  const Activation& activation() const override { return activation_; }
+  const ActivityPenalty& activity_penalty() const override { return activity_penalty_; }
 
   void forward(const Pass<T>& pass, const T* x, LayerState<T>& state) const override;
   void backward_parameters(const Pass<T>& pass, const T* x, const T* dz, T* gradients,
@@ -41,8 +39,13 @@ class Dense final : public Layer<T> {
   // W (inputs, units), or the owner's transpose.
   Operand<T> kernel(const T* parameters) const;
 
-  DenseSpec spec_;
-  Index layer_, inputs_, kernel_, bias_;
+  Index units_;
+  bool use_bias_;
+  Activation activation_;
+  ActivityPenalty activity_penalty_;
+  Index owner_;  // the layer whose kernel this one uses
+  bool tied_;    // it is another's, transposed
+  Index inputs_, kernel_, bias_;
 };
 
 }  // namespace pyae

@@ -4,18 +4,13 @@
 #include "linalg/matmul.hpp"
 #include "nn/apply.hpp"
 #include "nn/penalties.hpp"
+#include "nn/specs.hpp"
 
 namespace pyae {
 
-// One array of parameters within the flat block.
-struct Tensor {
-  Index layer;
-  bool is_kernel;
-  Index rows, columns;  // a bias is (1, units)
-  Index offset;
+// A tensor of the flat block, and what is added to the loss for it.
+struct Tensor : TensorPlace {
   L1L2 penalty;
-
-  Index size() const { return rows * columns; }
 };
 
 // A layer's own part of the workspace, for one batch.

@@ -33,23 +33,23 @@ double loss_rows(const Team& team, const Loss& loss, const T* t, const T* p, Ind
   std::array<double, kPieces> partial{};
   const Index grain = std::max<Index>(1, (rows + kPieces - 1) / kPieces);
   const Index t_columns = target_columns(loss, columns);
-  std::visit(
-      [&](const auto& l) {
-        team.for_ranges(
-            rows, grain, 4.0 * static_cast<double>(columns), [&](Index begin, Index end) {
-              double total = 0;
-              for (Index i = begin; i < end; ++i) {
-                const T w = weights == nullptr ? T(1) : weights[i];
-                T* di = dp == nullptr ? nullptr : dp + i * columns;
-                const T value =
-                    w * sample_loss(l, t + i * t_columns, p + i * columns, columns, w * scale, di);
-                if (per_row != nullptr) per_row[i] = value;
-                total += static_cast<double>(value);
-              }
-              partial[static_cast<std::size_t>(begin / grain)] = total;
-            });
-      },
-      loss);
+  // Which loss it is is asked within the pieces: the loop over them is compiled once for all.
+  team.for_ranges(rows, grain, 4.0 * static_cast<double>(columns), [&](Index begin, Index end) {
+    partial[static_cast<std::size_t>(begin / grain)] = std::visit(
+        [&](const auto& l) {
+          double total = 0;
+          for (Index i = begin; i < end; ++i) {
+            const T w = weights == nullptr ? T(1) : weights[i];
+            T* di = dp == nullptr ? nullptr : dp + i * columns;
+            const T value =
+                w * sample_loss(l, t + i * t_columns, p + i * columns, columns, w * scale, di);
+            if (per_row != nullptr) per_row[i] = value;
+            total += static_cast<double>(value);
+          }
+          return total;
+        },
+        loss);
+  });
   double total = 0;
   for (const double part : partial) total += part;
   return total;

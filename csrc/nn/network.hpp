@@ -12,12 +12,6 @@
 
 namespace pyae {
 
-struct NetworkSpec {
-  std::vector<DenseSpec> layers;
-  Loss loss;
-  bool sum_reduction = false;  // the batch's loss is a sum, not a mean
-};
-
 // A batch's loss in parts, so that an epoch's loss is a mean over samples, not over batches.
 struct BatchLoss {
   double data = 0;     // sum of w_i l_i
@@ -44,18 +38,22 @@ template <class T>
 class Network {
  public:
   Network(const NetworkSpec& spec, Index n_features, std::uint64_t seed)
-      : spec_(spec), training_loss_(spec.loss), n_features_(n_features), seed_(seed) {
-    build();
-    initialize_parameters();
+      : loss_(make_item<Loss>(spec.loss, "loss")),
+        training_loss_(loss_),
+        sum_reduction_(spec.sum_reduction),
+        n_features_(n_features),
+        seed_(seed) {
+    build(spec.layers);
+    initialize_parameters(spec.layers);
   }
 
   Index n_features() const { return n_features_; }
   Index n_outputs() const { return layers_.back()->units(); }
   Index n_layers() const { return static_cast<Index>(layers_.size()); }
   Index units(Index layer) const { return layers_[static_cast<std::size_t>(layer)]->units(); }
-  Index n_targets() const { return target_columns(spec_.loss, n_outputs()); }
-  const Loss& loss() const { return spec_.loss; }
-  bool sum_reduction() const { return spec_.sum_reduction; }
+  Index n_targets() const { return target_columns(loss_, n_outputs()); }
+  const Loss& loss() const { return loss_; }
+  bool sum_reduction() const { return sum_reduction_; }
   std::uint64_t seed() const { return seed_; }
   void set_seed(std::uint64_t seed) { seed_ = seed; }  // of shuffles and noise from now on
   const std::vector<Tensor>& tensors() const { return tensors_; }
@@ -121,9 +119,9 @@ class Network {
     BatchLoss loss;
     loss.penalty = activity_penalties(pass, work);
     loss.counted = counted_rows(training_loss_, t, batch);
-    const T scale = spec_.sum_reduction ? T(1)
-                    : loss.counted > 0  ? T(1) / static_cast<T>(loss.counted)
-                                        : T(0);
+    const T scale = sum_reduction_     ? T(1)
+                    : loss.counted > 0 ? T(1) / static_cast<T>(loss.counted)
+                                       : T(0);
     T* delta = work.delta[0];
     loss.data = loss_rows(team, training_loss_, t, y, batch, n_outputs(), weights, scale, delta,
                           static_cast<T*>(nullptr));
@@ -151,22 +149,24 @@ class Network {
     return (size + line - 1) / line * line;
   }
 
-  void build() {
+  void build(const std::vector<DenseSpec>& specs) {
     Index inputs = n_features_, offset = 0;
-    for (std::size_t l = 0; l < spec_.layers.size(); ++l) {
-      const DenseSpec& layer = spec_.layers[l];
+    for (std::size_t l = 0; l < specs.size(); ++l) {
+      const DenseSpec& layer = specs[l];
+      const L1L2 kernel_penalty = make_parameter_penalty(layer.kernel_penalty);
+      const L1L2 bias_penalty = make_parameter_penalty(layer.bias_penalty);
       const auto index = static_cast<Index>(l);
       Index kernel = 0;
       if (layer.tied_to < 0) {
         kernel = offset;
-        tensors_.push_back({index, true, inputs, layer.units, offset, layer.kernel_penalty});
+        tensors_.push_back({{index, true, inputs, layer.units, offset}, kernel_penalty});
         offset += checked_product(inputs, layer.units, "a kernel");
       } else {
         kernel = owner_of(layer, index, inputs).offset;
       }
       const Index bias = offset;
       if (layer.use_bias) {
-        tensors_.push_back({index, false, 1, layer.units, offset, layer.bias_penalty});
+        tensors_.push_back({{index, false, 1, layer.units, offset}, bias_penalty});
         offset += layer.units;
       }
       layers_.push_back(std::make_unique<Dense<T>>(layer, index, inputs, kernel, bias));
@@ -197,12 +197,16 @@ class Network {
                                 std::to_string(layer.tied_to));
   }
 
-  void initialize_parameters() {
+  void initialize_parameters(const std::vector<DenseSpec>& specs) {
+    // Those of layers without a kernel of their own too: a wrong name is an error everywhere.
+    std::vector<Initializer> initializers;
+    for (const DenseSpec& spec : specs) {
+      initializers.push_back(make_item<Initializer>(spec.initializer, "initializer"));
+    }
     for (const Tensor& tensor : tensors_) {
       if (!tensor.is_kernel) continue;
       std::vector<double> kernel(static_cast<std::size_t>(tensor.size()));
-      const auto& options = spec_.layers[static_cast<std::size_t>(tensor.layer)].initializer;
-      initialize(make_item<Initializer>(options, "initializer"), seed_,
+      initialize(initializers[static_cast<std::size_t>(tensor.layer)], seed_,
                  static_cast<std::uint64_t>(tensor.layer), tensor.rows, tensor.columns,
                  kernel.data());
       std::transform(kernel.begin(), kernel.end(), parameters() + tensor.offset,
@@ -292,8 +296,8 @@ class Network {
 
   static inline const Activation kLinear = Linear{};
 
-  NetworkSpec spec_;
-  Loss training_loss_;
+  Loss loss_, training_loss_;
+  bool sum_reduction_;
   bool stops_at_logits_ = false;
   Index n_features_;
   std::uint64_t seed_;

@@ -6,13 +6,13 @@
 #include <cmath>
 #include <limits>
 #include <map>
-#include <sstream>
-#include <stdexcept>
 #include <string>
 #include <string_view>
 #include <utility>
 #include <variant>
 #include <vector>
+
+#include "linalg/types.hpp"
 
 namespace pyae {
 
@@ -33,12 +33,7 @@ struct Limits {
     return (open_low ? x > low : x >= low) && (open_high ? x < high : x <= high) &&
            std::isfinite(x);
   }
-  std::string text() const {
-    std::ostringstream out;
-    out << (open_low || low == -kInfinity ? '(' : '[') << low << ", " << high
-        << (open_high || high == kInfinity ? ')' : ']');
-    return out.str();
-  }
+  std::string text() const;
 };
 inline constexpr Limits kAny{};
 inline constexpr Limits kPositive{0, kInfinity, true, false};
@@ -48,51 +43,31 @@ inline constexpr Limits kUnitOpen{0, 1, true, true};
 inline constexpr Limits kBelowOne{0, 1, false, true};
 inline constexpr Limits kAtLeastOne{1, 1e9};  // for integers
 
-inline std::string format_number(double value) {
-  std::ostringstream out;
-  out.precision(12);
-  out << value;
-  return out.str();
-}
+std::string format_number(double value);
+
+// Takes an item's fields out of options. Not a template, for there are some fifty items.
+class FieldFiller {
+ public:
+  explicit FieldFiller(const Options& options) : options_(options) {}
+  void operator()(const char* name, double& field, const Limits& limits);
+  void operator()(const char* name, Index& field, const Limits& limits);
+  void operator()(const char* name, bool& field, const Limits& limits);
+  // Complains about options that no field took.
+  void finish() const;
+
+ private:
+  const double* take(const char* name, const Limits& limits);
+
+  const Options& options_;
+  std::vector<std::string> fields_;
+};
 
 // Fills an item's fields from options. The item's `fields` calls visit(name, reference, limits).
 template <class Item>
 void fill(Item& item, const Options& options) {
-  std::size_t used = 0;
-  item.fields([&](const char* name, auto& field, const Limits& limits) {
-    const auto found = options.values.find(name);
-    if (found == options.values.end()) return;
-    ++used;
-    if (!limits.contain(found->second)) {
-      throw std::invalid_argument(options.name + ": " + name + " must be in " + limits.text() +
-                                  ", got " + format_number(found->second));
-    }
-    using Field = std::decay_t<decltype(field)>;
-    if (std::is_same_v<Field, bool> && found->second != 0 && found->second != 1) {
-      throw std::invalid_argument(options.name + ": " + name + " must be True or False, got " +
-                                  format_number(found->second));
-    }
-    if (std::is_integral_v<Field> && found->second != std::floor(found->second)) {
-      throw std::invalid_argument(options.name + ": " + name + " must be an integer, got " +
-                                  format_number(found->second));
-    }
-    field = static_cast<Field>(found->second);
-  });
-  if (used == options.values.size()) return;
-  std::string known;
-  item.fields([&](const char* name, auto&, const Limits&) {
-    known += (known.empty() ? "" : ", ") + std::string(name);
-  });
-  for (const auto& [name, value] : options.values) {
-    bool found = false;
-    item.fields([&, &name = name](const char* field, auto&, const Limits&) {
-      found = found || name == field;
-    });
-    if (!found) {
-      throw std::invalid_argument(options.name + " has no parameter '" + name + "'" +
-                                  (known.empty() ? "; it takes none" : "; it takes " + known));
-    }
-  }
+  FieldFiller filler(options);
+  item.fields(filler);
+  filler.finish();
 }
 
 template <class F, class... Items>
@@ -105,23 +80,23 @@ void for_each_item(F&& f) {
   for_each_item(static_cast<const Variant*>(nullptr), std::forward<F>(f));
 }
 
+[[noreturn]] void refuse_unknown(const Options& options, const char* kind,
+                                 const std::vector<std::string>& known);
+
 // The alternative with the options' name, filled. `kind` names the concept in the error message.
 template <class Variant>
 Variant make_item(const Options& options, const char* kind) {
   Variant result;
   bool found = false;
-  std::string known;
+  std::vector<std::string> known;
   for_each_item<Variant>([&](auto item) {
-    known += (known.empty() ? "" : ", ") + std::string(item.name);
+    known.emplace_back(item.name);
     if (options.name != item.name) return;
     fill(item, options);
     result = item;
     found = true;
   });
-  if (!found) {
-    throw std::invalid_argument(std::string("unknown ") + kind + " '" + options.name +
-                                "'; known are " + known);
-  }
+  if (!found) refuse_unknown(options, kind, known);
   return result;
 }
 
@@ -131,12 +106,17 @@ struct FieldDescription {
   double value;
   Limits limits;
 };
+struct FieldDescriber {
+  std::vector<FieldDescription>& fields;
+  template <class Field>
+  void operator()(const char* name, Field& field, const Limits& limits) {
+    fields.push_back({name, static_cast<double>(field), limits});
+  }
+};
 template <class Item>
 std::vector<FieldDescription> describe_fields(Item item) {
   std::vector<FieldDescription> fields;
-  item.fields([&](const char* name, auto& field, const Limits& limits) {
-    fields.push_back({name, static_cast<double>(field), limits});
-  });
+  item.fields(FieldDescriber{fields});
   return fields;
 }
 

@@ -4,6 +4,17 @@
 
 namespace pyae {
 
+L1L2 make_parameter_penalty(const std::optional<Options>& options) {
+  L1L2 penalty;
+  if (options) fill(penalty, *options);
+  return penalty;
+}
+
+ActivityPenalty make_activity_penalty(const std::optional<Options>& options) {
+  if (!options) return {};
+  return make_item<ActivityPenalty>(*options, "activity_regularizer");
+}
+
 template <class T>
 double parameter_penalty(const Team& team, const L1L2& penalty, const T* w, T* g, Index n) {
   using V = Vec<T>;

@@ -1,6 +1,8 @@
 // What is added to the loss: L1 and L2 on parameters; L1, L2 and KL sparsity on a layer's output.
 #pragma once
 
+#include <optional>
+
 #include "linalg/math.hpp"
 #include "linalg/parallel.hpp"
 #include "nn/options.hpp"
@@ -31,6 +33,10 @@ struct KLSparsity {
 };
 
 using ActivityPenalty = std::variant<L1L2, KLSparsity>;  // an empty L1L2: none
+
+// From a layer's spec; nullopt: none.
+L1L2 make_parameter_penalty(const std::optional<Options>& options);
+ActivityPenalty make_activity_penalty(const std::optional<Options>& options);
 
 inline bool is_empty(const ActivityPenalty& penalty) {
   const auto* l1l2 = std::get_if<L1L2>(&penalty);

@@ -2,6 +2,7 @@
 #include "optim/first_order.hpp"
 
 #include <atomic>
+#include <functional>
 
 #include "linalg/reductions.hpp"
 
@@ -42,21 +43,10 @@ class FirstOrder final : public Optimizer<T> {
         [&](const auto& rule) {
           const auto scalars =
               rule.prepare(lr, static_cast<double>(this->state_.step), this->state_.scalar);
-          std::atomic<bool> finite{true};
-          for (const Tensor& tensor : tensors) {
-            double scale = overall;
-            if (clipping.norm > 0) {
-              scale = shrink(clipping.norm, square_norm(team, g + tensor.offset, tensor.size()));
-            }
-            team.for_ranges(tensor.size(), 16384, 1.5, [&](Index begin, Index end) {
-              if (!update_range(rule, scalars, tensor.is_kernel, tensor.offset + begin, end - begin,
-                                scale, w, g)) {
-                finite = false;
-              }
-            });
-          }
-          if (!finite) std::copy_n(g, n_, w);
-          return finite ? Outcome::updated : Outcome::diverged;
+          const auto update = [&](bool is_kernel, Index first, Index count, double scale) {
+            return update_range(rule, scalars, is_kernel, first, count, scale, w, g);
+          };
+          return update_all(team, tensors, overall, std::cref(update), w, g);
         },
         rule_);
   }
@@ -67,6 +57,25 @@ class FirstOrder final : public Optimizer<T> {
   }
   static double shrink(double limit, double square_norm) {
     return limit / std::max(std::sqrt(square_norm), limit);
+  }
+
+  // f(is_kernel, first parameter, number of parameters, scale of the gradients): false when a
+  // value is not finite. The loop that calls it is compiled once for all rules.
+  using Update = std::function<bool(bool, Index, Index, double)>;
+
+  Outcome update_all(const Team& team, const std::vector<Tensor>& tensors, double overall,
+                     const Update& update, T* w, T* g) const {
+    const double limit = this->spec_.clipping.norm;
+    std::atomic<bool> finite{true};
+    for (const Tensor& tensor : tensors) {
+      double scale = overall;
+      if (limit > 0) scale = shrink(limit, square_norm(team, g + tensor.offset, tensor.size()));
+      team.for_ranges(tensor.size(), 16384, 1.5, [&](Index begin, Index end) {
+        if (!update(tensor.is_kernel, tensor.offset + begin, end - begin, scale)) finite = false;
+      });
+    }
+    if (!finite) std::copy_n(g, n_, w);
+    return finite ? Outcome::updated : Outcome::diverged;
   }
 
   template <class Rule>

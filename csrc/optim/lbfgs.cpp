@@ -63,7 +63,8 @@ class LbfgsOptimizer final : public Optimizer<T> {
   void reset(Index n) override {
     n_ = n;
     this->state_.step = 0;
-    std::fill_n(this->state_.slots.ensure(n_slots() * n), n_slots() * n, T(0));
+    const Index size = checked_product(n_slots(), n, "the optimizer's memory");
+    std::fill_n(this->state_.slots.ensure(size), size, T(0));
     forget();
   }
 
@@ -91,9 +92,10 @@ class LbfgsOptimizer final : public Optimizer<T> {
       if (fall < 0 && std::isfinite(fall) &&
           search(team, tensors, objective, {{0, loss, fall}, noise}, first, w, slope, value)) {
         const bool gained = value < loss - kEpsilonOfType * std::abs(loss);
-        if (!gained && n_idle() + 1 >= kPatience) return Outcome::converged;
+        const Index idle = gained ? 0 : n_idle() + 1;
+        if (idle >= kPatience) return Outcome::converged;
         if (take(team, tensors, w, g)) {
-          count_idle(gained ? 0 : n_idle() + 1);
+          count_idle(idle);
           ++this->state_.step;
           return Outcome::updated;
         }
@@ -111,12 +113,17 @@ class LbfgsOptimizer final : public Optimizer<T> {
   static constexpr Index kPatience = 10;
 
   void forget() { this->state_.scalar = 0; }
-  Index n_kept() const { return static_cast<Index>(this->state_.scalar); }
+  // A state may come from a file: what cannot be a number of pairs is none.
+  Index n_kept() const {
+    const double kept = this->state_.scalar;
+    return kept >= 0 && kept < 1e15 ? static_cast<Index>(kept) : 0;
+  }
   Index n_idle() const {
-    return static_cast<Index>((this->state_.scalar - std::floor(this->state_.scalar)) * 16);
+    const double part = this->state_.scalar - static_cast<double>(n_kept());
+    return part >= 0 && part < 1 ? static_cast<Index>(part * 16) : 0;
   }
   void count_idle(Index n) {
-    this->state_.scalar = std::floor(this->state_.scalar) + static_cast<double>(n) / 16;
+    this->state_.scalar = static_cast<double>(n_kept()) + static_cast<double>(n) / 16;
   }
   Index n_pairs() const { return std::min(n_kept(), settings_.history_size); }
   T* s(Index pair) { return this->state_.slots.data() + pair % settings_.history_size * n_; }
@@ -233,7 +240,7 @@ class LbfgsOptimizer final : public Optimizer<T> {
   }
 
   // Goes to `trial`, and keeps the pair where the curvature along it is positive; false where w
-  // would not change.
+  // would not change, or not be finite.
   bool take(const Team& team, const std::vector<Tensor>& tensors, T* w, T* g) {
     const T *trial = trial_.data(), *gradient = trial_gradient_.data();
     T *ds = direction_.data(), *dy = g;
@@ -241,7 +248,7 @@ class LbfgsOptimizer final : public Optimizer<T> {
       for (Index i = begin; i < end; ++i) ds[i] = trial[i] - w[i];
     });
     const double ss = dot(team, ds, ds, n_);
-    if (!(ss > 0)) return false;
+    if (!(ss > 0) || !std::isfinite(ss)) return false;
     for_parameters(team, n_, [=](Index begin, Index end) {
       for (Index i = begin; i < end; ++i) dy[i] = gradient[i] - g[i];
     });
@@ -252,7 +259,7 @@ class LbfgsOptimizer final : public Optimizer<T> {
     if (sy > kEpsilonOfType * std::sqrt(ss) * std::sqrt(yy) && std::isfinite(yy)) {
       std::copy_n(ds, n_, s(n_kept()));
       std::copy_n(dy, n_, y(n_kept()));
-      this->state_.scalar += 1;
+      this->state_.scalar = static_cast<double>(n_kept() + 1);
     }
     std::copy_n(trial, n_, w);
     std::copy_n(gradient, n_, g);

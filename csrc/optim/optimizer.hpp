@@ -2,36 +2,13 @@
 // which stretch of parameters is which tensor.
 #pragma once
 
-#include <cstdint>
 #include <memory>
-#include <string>
 #include <vector>
 
 #include "nn/layer.hpp"
-#include "optim/schedules.hpp"
+#include "optim/specs.hpp"
 
 namespace pyae {
-
-// Gradients are clipped before anything else sees them; at most one of these, 0 being none.
-struct Clipping {
-  double value = 0;        // each entry to [-value, value]
-  double norm = 0;         // each tensor's L2 norm to at most this
-  double global_norm = 0;  // the L2 norm of all gradients together
-};
-
-struct OptimizerSpec {
-  Options options;  // name and hyper-parameters but for the learning rate
-  Schedule learning_rate;
-  Clipping clipping;
-};
-
-// Everything an optimizer remembers between steps.
-template <class T>
-struct OptimizerState {
-  std::int64_t step = 0;  // updates done: counted once a step, not once a tensor
-  double scalar = 1;      // a running product, for the rules that have one
-  Buffer<T> slots;        // (n_slots, n_parameters)
-};
 
 // The loss of the batch at hand, penalties included, as a function of all parameters: for
 // optimizers that look at more points than the one they stand at.

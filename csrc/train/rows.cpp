@@ -3,35 +3,10 @@
 #include <cstring>
 #include <vector>
 
+#include "linalg/simd.hpp"
+
 namespace pyae {
 namespace {
-
-template <class F>
-auto visit_type(ElementType type, F&& f) {
-  switch (type) {
-    case ElementType::f32:
-      return f(float{});
-    case ElementType::f64:
-      return f(double{});
-    case ElementType::u8:
-      return f(std::uint8_t{});
-    case ElementType::i8:
-      return f(std::int8_t{});
-    case ElementType::u16:
-      return f(std::uint16_t{});
-    case ElementType::i16:
-      return f(std::int16_t{});
-    case ElementType::u32:
-      return f(std::uint32_t{});
-    case ElementType::i32:
-      return f(std::int32_t{});
-    case ElementType::u64:
-      return f(std::uint64_t{});
-    case ElementType::i64:
-      return f(std::int64_t{});
-  }
-  throw std::logic_error("unknown element type");
-}
 
 template <class S>
 inline S load_element(const char* p, bool swapped) {
@@ -64,6 +39,36 @@ void convert_row(const RowSource& source, Index row, Index first_column, Index c
   }
 }
 
+// convert_row for the source's type.
+template <class T>
+using Convert = void (*)(const RowSource&, Index, Index, Index, T*);
+template <class T>
+Convert<T> converter(ElementType type) {
+  switch (type) {
+    case ElementType::f32:
+      return convert_row<float, T>;
+    case ElementType::f64:
+      return convert_row<double, T>;
+    case ElementType::u8:
+      return convert_row<std::uint8_t, T>;
+    case ElementType::i8:
+      return convert_row<std::int8_t, T>;
+    case ElementType::u16:
+      return convert_row<std::uint16_t, T>;
+    case ElementType::i16:
+      return convert_row<std::int16_t, T>;
+    case ElementType::u32:
+      return convert_row<std::uint32_t, T>;
+    case ElementType::i32:
+      return convert_row<std::int32_t, T>;
+    case ElementType::u64:
+      return convert_row<std::uint64_t, T>;
+    case ElementType::i64:
+      return convert_row<std::int64_t, T>;
+  }
+  throw std::logic_error("unknown element type");
+}
+
 // Looks at rows [begin, end); values equal to `ignored` are passed over. With `lows` and `highs`
 // given, each column's range is widened to hold its values.
 template <class T>
@@ -73,44 +78,42 @@ Scan scan_rows(const RowSource& source, Index begin, Index end, double ignored, 
   constexpr Index kChunk = 512;
   Scan scan;
   V low = splat<V>(Scan::kInfinite), high = splat<V>(-Scan::kInfinite);
-  visit_type(source.type, [&](auto element) {
-    using S = decltype(element);
-    T values[kChunk];
-    for (Index i = begin; i < end; ++i) {
-      for (Index j = 0; j < source.columns; j += kChunk) {
-        const Index n = std::min(kChunk, source.columns - j);
-        convert_row<S>(source, i, j, n, values);
-        const Index padded = (n + kLanes<T> - 1) / kLanes<T> * kLanes<T>;
-        if (ignored == ignored) {
-          for (Index c = 0; c < n; ++c) {
-            if (static_cast<double>(values[c]) == ignored) values[c] = 0;
-          }
+  const Convert<T> convert = converter<T>(source.type);
+  T values[kChunk];
+  for (Index i = begin; i < end; ++i) {
+    for (Index j = 0; j < source.columns; j += kChunk) {
+      const Index n = std::min(kChunk, source.columns - j);
+      convert(source, i, j, n, values);
+      const Index padded = (n + kLanes<T> - 1) / kLanes<T> * kLanes<T>;
+      if (ignored == ignored) {
+        for (Index c = 0; c < n; ++c) {
+          if (static_cast<double>(values[c]) == ignored) values[c] = 0;
         }
-        std::fill(values + n, values + padded, values[n - 1]);
-        V nothing{};  // x - x is 0 for a finite x and NaN otherwise
-        IntVec<V> broken{};
-        for (Index c = 0; c < padded; c += kLanes<T>) {
-          const V v = load(values + c);
-          nothing += v - v;
-          low = select(v < low, v, low);
-          high = select(v > high, v, high);
-          if (source.columns == 1) {  // classes come one a row
-            const V rounder =
-                splat<V>(1.5 * static_cast<double>(UintOf<T>(1) << (sizeof(T) == 4 ? 23 : 52)));
-            broken |= ((v + rounder) - rounder != v);
-          }
+      }
+      std::fill(values + n, values + padded, values[n - 1]);
+      V nothing{};  // x - x is 0 for a finite x and NaN otherwise
+      IntVec<V> broken{};
+      for (Index c = 0; c < padded; c += kLanes<T>) {
+        const V v = load(values + c);
+        nothing += v - v;
+        low = select(v < low, v, low);
+        high = select(v > high, v, high);
+        if (source.columns == 1) {  // classes come one a row
+          const V rounder =
+              splat<V>(1.5 * static_cast<double>(UintOf<T>(1) << (sizeof(T) == 4 ? 23 : 52)));
+          broken |= ((v + rounder) - rounder != v);
         }
-        scan.integral = scan.integral && !any(broken);
-        if (any(nothing != V{}) && scan.first_bad_row < 0) scan.first_bad_row = i;
-        if (lows != nullptr) {
-          for (Index c = 0; c < n; ++c) {
-            lows[j + c] = std::min(lows[j + c], static_cast<double>(values[c]));
-            highs[j + c] = std::max(highs[j + c], static_cast<double>(values[c]));
-          }
+      }
+      scan.integral = scan.integral && !any(broken);
+      if (any(nothing != V{}) && scan.first_bad_row < 0) scan.first_bad_row = i;
+      if (lows != nullptr) {
+        for (Index c = 0; c < n; ++c) {
+          lows[j + c] = std::min(lows[j + c], static_cast<double>(values[c]));
+          highs[j + c] = std::max(highs[j + c], static_cast<double>(values[c]));
         }
       }
     }
-  });
+  }
   scan.low = -static_cast<double>(horizontal_max(-low));
   scan.high = static_cast<double>(horizontal_max(high));
   return scan;
@@ -126,16 +129,14 @@ Index rows_at_once(const RowSource& source) {
 template <class T>
 void gather(const Team& team, const RowSource& source, const Index* rows, Index first, Index count,
             T* out) {
-  visit_type(source.type, [&](auto element) {
-    using S = decltype(element);
-    team.for_ranges(count, 16, 0.3 * static_cast<double>(source.columns),
-                    [&](Index begin, Index end) {
-                      for (Index i = begin; i < end; ++i) {
-                        convert_row<S>(source, rows == nullptr ? first + i : rows[i], 0,
-                                       source.columns, out + i * source.columns);
-                      }
-                    });
-  });
+  const Convert<T> convert = converter<T>(source.type);
+  team.for_ranges(count, 16, 0.3 * static_cast<double>(source.columns),
+                  [&](Index begin, Index end) {
+                    for (Index i = begin; i < end; ++i) {
+                      convert(source, rows == nullptr ? first + i : rows[i], 0, source.columns,
+                              out + i * source.columns);
+                    }
+                  });
 }
 
 template <class T>

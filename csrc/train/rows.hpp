@@ -3,10 +3,9 @@
 #pragma once
 
 #include <cstdint>
-#include <cstring>
+#include <limits>
 
 #include "linalg/parallel.hpp"
-#include "linalg/simd.hpp"
 
 namespace pyae {
 

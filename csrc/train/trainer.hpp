@@ -9,64 +9,9 @@
 #include "nn/corruption.hpp"
 #include "nn/network.hpp"
 #include "optim/optimizer.hpp"
-#include "train/rows.hpp"
+#include "train/fit.hpp"
 
 namespace pyae {
-
-template <class T>
-struct DataSet {
-  RowSource x, t;
-  bool same = false;           // the targets are the inputs: an autoencoder
-  const T* weights = nullptr;  // (rows), or null
-};
-
-struct EarlyStopping {
-  bool active = false;
-  bool on_validation = true;  // monitors val_loss, otherwise loss
-  Index patience = 0;
-  double min_delta = 0;
-  bool restore_best = true;
-};
-
-// How far early stopping has come; a fit that goes on where another broke off starts from it.
-template <class T>
-struct EarlyStoppingState {
-  double best = std::numeric_limits<double>::infinity();
-  Index waited = 0, best_epoch = -1;
-  Buffer<T> best_parameters;  // (n_parameters), once there is a best epoch to restore
-};
-
-struct FitOptions {
-  Index first_epoch = 0, epochs = 1;  // epochs are numbered from first_epoch to epochs - 1
-  Index batch_size = 32;
-  bool shuffle = true;
-  Corruption corruption;
-  EarlyStopping early_stopping;
-};
-
-struct EpochReport {
-  Index epoch = 0;  // within this fit, from 0
-  double loss = 0, val_loss = 0, learning_rate = 0, seconds = 0;
-};
-
-// Where training is, for whoever shows it.
-struct Progress {
-  Index epoch = 0, batch = 0, n_batches = 0;
-  double loss = 0;
-};
-
-class Hook : public Interrupt {
- public:
-  virtual bool epoch_end(const EpochReport& report) = 0;  // true: stop after this epoch
-  Progress progress;
-};
-
-struct FitResult {
-  std::vector<EpochReport> epochs;
-  bool diverged = false, converged = false, stopped_early = false, restored_best = false;
-  Index best_epoch = -1;
-  EpochReport last;  // where it diverged
-};
 
 // Adds up batches to the mean over samples.
 class LossMean {
@@ -185,7 +130,8 @@ class Trainer {
   // Several fits on one network go on where the last ended: optimizer, epoch number, streams.
   FitResult fit(Network<T>& network, Optimizer<T>& optimizer, std::uint64_t& epochs_trained,
                 const Team& team, const DataSet<T>& data, const DataSet<T>* validation,
-                const FitOptions& options, EarlyStoppingState<T>& stopping, Hook& hook) {
+                const FitOptions& options, const Corruption& corruption,
+                EarlyStoppingState<T>& stopping, Hook& hook) {
     const Index n = data.x.rows;
     const Index batch_size = std::min(options.batch_size, n);
     const Index n_batches = (n + batch_size - 1) / batch_size;
@@ -202,7 +148,7 @@ class Trainer {
       hook.progress = {e, 0, n_batches, 0};
       network.prepare(work_, batch_size);
       const Outcome outcome = run_epoch(network, optimizer, epochs_trained, team, data, options,
-                                        batch_size, hook, objective, report);
+                                        corruption, batch_size, hook, objective, report);
       if (outcome == Outcome::diverged) {
         optimizer.reset(network.n_parameters());
         result.diverged = true;
@@ -272,11 +218,11 @@ class Trainer {
   // ones; converged when no batch had a step to take, and the next epoch has the same ones.
   Outcome run_epoch(Network<T>& network, Optimizer<T>& optimizer, std::uint64_t epoch,
                     const Team& team, const DataSet<T>& data, const FitOptions& options,
-                    Index batch_size, Hook& hook, BatchObjective<T>& objective,
-                    EpochReport& report) {
+                    const Corruption& corruption, Index batch_size, Hook& hook,
+                    BatchObjective<T>& objective, EpochReport& report) {
     const Index n = data.x.rows;
     const Team undisturbed(team.threads());  // an update is never left half done
-    const bool clean = std::holds_alternative<NoCorruption>(options.corruption);
+    const bool clean = std::holds_alternative<NoCorruption>(corruption);
     const bool whole = batch_size == n && optimizer.reevaluates();  // read in place, in any order
     Index* order = nullptr;
     if (options.shuffle && !whole) {
@@ -289,7 +235,7 @@ class Trainer {
     Outcome outcome = clean ? Outcome::converged : Outcome::updated;
     for (Index first = 0; first < n; first += batch_size) {
       const Index count = std::min(batch_size, n - first);
-      objective.look_at(reader_.read(team, data, options.corruption, network.seed(), epoch,
+      objective.look_at(reader_.read(team, data, corruption, network.seed(), epoch,
                                      order == nullptr ? nullptr : order + first, first, count),
                         count);
       const BatchLoss loss = objective.at_parameters(gradients);
