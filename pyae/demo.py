@@ -10,13 +10,14 @@ import contextlib
 import os
 import sys
 import time
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, TextIO, TypedDict
 
 import numpy as np
 import numpy.typing as npt
 
 from pyae.datasets import load_digits
+from pyae.plotting import ReconstructionDisplay
+from pyae.plotting.display import check_picture, new_figure
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -104,7 +105,7 @@ def run(
 
     if seed < 0:
         raise ValueError(f"seed={seed}; allowed are integers >= 0")
-    path = _checked_output(output)
+    path = check_picture(output)
     out = sys.stdout if stream is None else stream
 
     def say(text: str) -> None:
@@ -165,10 +166,8 @@ def run(
         say(f"  {name:<20}{error:8.3f}  {note}".rstrip())
 
     columns = [int(np.flatnonzero(labels[is_test] == digit)[0]) for digit in range(10)]
-    rows = {"clean": test[columns]}
-    for name, images, error in zip(restored, restored.values(), errors, strict=True):
-        rows[f"{name}\nerror {error:.2f}"] = images[columns]
-    _draw(rows).savefig(path)
+    rows = {"clean": test[columns], **{name: images[columns] for name, images in restored.items()}}
+    _draw(rows, dict(zip(restored, errors, strict=True)), len(test)).savefig(path)
     say(f"picture: {path}")
     return {
         "n_train": len(train),
@@ -199,54 +198,14 @@ def _pca(train: Images, noisy: Images) -> list[Images]:
     return [mean + scores[:, :k] @ axes[:k] for k in range(1, len(axes) + 1)]
 
 
-def _checked_output(output: str | os.PathLike[str]) -> Path:
-    """Refuse, before anything is trained, a picture that could not be written."""
-    try:
-        from matplotlib.backends.backend_agg import FigureCanvasAgg
-    except ImportError as error:
-        raise ImportError(
-            "the picture needs matplotlib, which is not installed: pip install 'pyae[demo]'"
-        ) from error
-    path = Path(output)
-    suffix = path.suffix.removeprefix(".").lower()
-    known = FigureCanvasAgg.get_supported_filetypes()
-    if suffix not in known:
-        raise ValueError(
-            f"output={str(path)!r} has the suffix {path.suffix!r}; allowed are "
-            f"{', '.join(f'.{name}' for name in sorted(known))}"
-        )
-    if not path.parent.is_dir():
-        raise FileNotFoundError(f"output={str(path)!r}: there is no folder {str(path.parent)!r}")
-    return path
-
-
-def _draw(rows: dict[str, Images]) -> Figure:
-    """Draw one digit a column, and what each method makes of it a row, by the row's label."""
-    from matplotlib.figure import Figure  # without pyplot: no window, no global state
-
-    n_rows, n_columns = len(rows), len(next(iter(rows.values())))
-    gray = "0.35"
-    figure = Figure(figsize=(10.4, 5.4), dpi=150, facecolor="white")
-    grid = figure.add_gridspec(
-        n_rows, n_columns, left=0.19, right=0.985, top=0.885, bottom=0.025, wspace=0.08, hspace=0.08
+def _draw(rows: dict[str, Images], errors: dict[str, float], n_samples: int) -> Figure:
+    """Draw one digit a column, and what each method makes of it a row."""
+    figure = new_figure((10.4, 5.4))
+    ReconstructionDisplay(rows=rows, image_shape=(8, 8), errors=errors, n_samples=n_samples).plot(
+        figure.add_subplot(),
+        cmap="gray_r",
+        vmin=0,
+        vmax=1,
+        title="Test digits restored from noise",
     )
-    for row, (label, images) in enumerate(rows.items()):
-        weight = "bold" if row == n_rows - 1 else "normal"
-        for column, image in enumerate(images):
-            axes = figure.add_subplot(grid[row, column])
-            axes.imshow(image.reshape(8, 8), cmap="gray_r", vmin=0, vmax=1)
-            axes.set(xticks=[], yticks=[])
-            for spine in axes.spines.values():
-                spine.set(color="0.8", linewidth=0.6)
-        box = grid[row, 0].get_position(figure)
-        name, _, error = label.partition("\n")
-        y = (box.y0 + box.y1) / 2
-        up, down = (0.02, 0.022) if error else (0, 0)
-        figure.text(0.178, y + up, name, size=12, weight=weight, ha="right", va="center")
-        figure.text(
-            0.178, y - down, error, size=10.5, weight=weight, color=gray, ha="right", va="center"
-        )
-    figure.text(0.19, 0.955, "Test digits restored from noise", size=14, weight="bold", va="center")
-    meaning = "error: squared, summed over the 64 pixels, mean over all test images"
-    figure.text(0.985, 0.955, meaning, size=9.5, color=gray, ha="right", va="center")
     return figure

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 import re
 import sys
 from pathlib import Path
@@ -116,7 +117,7 @@ def test_refused_before_training(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     with pytest.raises(ValueError, match="seed=-1; allowed are integers >= 0"):
         demo.run(tmp_path / "a.png", seed=-1)
     monkeypatch.setitem(sys.modules, "matplotlib.backends.backend_agg", None)
-    with pytest.raises(ImportError, match=re.escape("pip install 'pyae[demo]'")):
+    with pytest.raises(ImportError, match=re.escape("pip install 'pyae[plot]'")):
         demo.run(tmp_path / "a.png")
 
 
@@ -136,9 +137,16 @@ def test_command_demo(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Non
     assert path.stat().st_size > 1000
 
 
-def test_command_config_and_version(capsys: pytest.CaptureFixture[str]) -> None:
-    assert cli.main(["config"]) == 0
-    assert capsys.readouterr().out.strip()
+@pytest.mark.usefixtures("short")
+def test_command_demo_for_scripts(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = tmp_path / "a.png"
+    assert cli.main(["demo", "-o", str(path), "--json"]) == 0
+    out, err = capsys.readouterr()
+    assert json.loads(out)["output"] == str(path)
+    assert f"picture: {path}" in err
+
+
+def test_command_version_and_help(capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.main(["--version"]) == 0
     assert capsys.readouterr().out == f"pyae {pyae.__version__}\n"
     assert cli.main(["demo", "--help"]) == 0
@@ -150,12 +158,12 @@ def test_command_config_and_version(capsys: pytest.CaptureFixture[str]) -> None:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["nothing"], "invalid choice: 'nothing'"),
-        (["demo", "--seed", "x"], "argument --seed: 'x'; allowed are integers from 0"),
-        (["demo", "--seed=-1"], "argument --seed: '-1'"),
-        (["demo", "--seed", "9" * 5000], "argument --seed"),
-        (["demo", "--loud"], "unrecognized arguments: --loud"),
-        (["demo", "--output"], "expected one argument"),
+        (["nothing"], "No such command 'nothing'"),
+        (["demo", "--seed", "x"], "Invalid value for '--seed': 'x'; allowed are integers from 0"),
+        (["demo", "--seed=-1"], "Invalid value for '--seed': '-1'"),
+        (["demo", "--seed", "9" * 5000], "Invalid value for '--seed'"),
+        (["demo", "--loud"], "No such option"),
+        (["demo", "--output"], "Option '--output' requires an argument"),
     ],
 )
 def test_command_lines_that_make_no_sense(
@@ -174,7 +182,7 @@ def test_command_lines_that_make_no_sense(
     [
         (ValueError("bad\nvalue"), 1, "pyae: bad value\n"),
         (ImportError("pip install it"), 1, "pyae: pip install it\n"),
-        (FileNotFoundError(2, "No such file", "a.png"), 1, "pyae: [Errno 2] No such file: 'a.png'"),
+        (FileNotFoundError(2, "No such file", "a.png"), 1, "pyae: a.png: No such file"),
         (RuntimeError("odd"), 1, "pyae: RuntimeError: odd\n"),
         (KeyboardInterrupt(), 130, "pyae: interrupted\n"),
     ],

@@ -1,0 +1,159 @@
+"""A trained autoencoder with all that a file of samples needs to be like its training data.
+
+An estimator alone takes samples as its network wants them. What lies between a user's file and
+that (scale of the features, their names, the shape of images) is kept with the estimator, in its
+attribute ``input_description_``, and so in its file.
+"""
+
+from __future__ import annotations
+
+import warnings
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+import numpy.typing as npt
+
+import pyae
+from pyae.cli.outputs import atomically
+from pyae.cli.scaling import Scaling
+from pyae.cli.tables import Table
+
+Array = npt.NDArray[Any]
+
+SUFFIX: Final = ".safetensors"
+_QUANTILES: Final = np.linspace(0, 1, 1001)
+
+
+@dataclass
+class Trained:
+    """A fitted estimator, and how its inputs come about.
+
+    Parameters
+    ----------
+    estimator : Autoencoder
+        Or one of its relatives.
+    scaling : Scaling
+        Of the features.
+    image_shape : tuple of int or None
+        Of a sample, when samples are images.
+    names : list of str or None
+        Of the features.
+    error_quantiles : ndarray of shape (1001,) or None
+        Of the reconstruction errors of the training samples.
+    """
+
+    estimator: Any
+    scaling: Scaling
+    image_shape: tuple[int, ...] | None = None
+    names: list[str] | None = None
+    error_quantiles: Array | None = None
+
+    @property
+    def n_features(self) -> int:
+        """The number of features."""
+        return int(self.estimator.n_features_in_)
+
+    @property
+    def digits(self) -> int:
+        """How many digits of what the network computes are significant."""
+        return 9 if self.estimator.model_.dtype == np.float32 else 17
+
+    @property
+    def code_names(self) -> list[str]:
+        """The names of the code's columns."""
+        n = int(self.estimator.n_components)
+        return [f"code{i}" for i in range(n)]
+
+    # ---- use -------------------------------------------------------------------------------------
+
+    def inputs(self, table: Table, path: Path) -> Array:
+        """Return a table's samples as the network sees them.
+
+        Raises
+        ------
+        ValueError
+            They do not have the features that the network was trained on.
+        """
+        n = table.values.shape[1]
+        if n != self.n_features:
+            raise ValueError(
+                f"{path}: {n} features, but the model was trained on {self.n_features}"
+                + (f" ({', '.join(self.names[:8])}...)" if self.names else "")
+                + "; choose them with --columns or --drop"
+            )
+        return self.scaling.scaled(table.values)
+
+    def encode(self, inputs: Array) -> Array:
+        """Return codes of what `inputs` returned."""
+        return np.asarray(_quietly(self.estimator.transform, inputs))
+
+    def decode(self, code: Array) -> Array:
+        """Return samples, as the user knows them, of codes."""
+        return self.scaling.unscaled(np.asarray(_quietly(self.estimator.inverse_transform, code)))
+
+    def restore(self, inputs: Array) -> Array:
+        """Return reconstructions, as the user knows them, of what `inputs` returned."""
+        return self.scaling.unscaled(np.asarray(_quietly(self.estimator.reconstruct, inputs)))
+
+    def errors(self, inputs: Array) -> Array:
+        """Return each sample's reconstruction error, of the scaled features."""
+        return np.asarray(_quietly(self.estimator.reconstruction_error, inputs), dtype=np.float64)
+
+    def learn_errors(self, inputs: Array) -> None:
+        """Remember how large the errors of the training samples are."""
+        self.error_quantiles = np.quantile(self.errors(inputs), _QUANTILES)
+
+    def error_quantile(self, q: float) -> float:
+        """Return a quantile of the training samples' errors."""
+        if self.error_quantiles is None:
+            raise ValueError(
+                "the model file does not hold the errors of its training samples; use --threshold, "
+                "or --against input"
+            )
+        return float(np.interp(q, _QUANTILES, self.error_quantiles))
+
+    # ---- files -----------------------------------------------------------------------------------
+
+    def save(self, path: Path) -> None:
+        """Write the model."""
+        self.estimator.input_description_ = {
+            "scaling": self.scaling.to_data(),
+            "image_shape": None if self.image_shape is None else list(self.image_shape),
+            "error_quantiles": None
+            if self.error_quantiles is None
+            else self.error_quantiles.tolist(),
+        }
+        if self.names is not None:
+            self.estimator.feature_names_in_ = np.array(self.names, dtype=object)
+        with atomically(path) as temporary:
+            self.estimator.save(temporary)
+
+    @classmethod
+    def load(cls, path: Path) -> Trained:
+        """Read a model that `save` wrote, or that an autoencoder of Python was saved as."""
+        if not path.is_file():
+            raise FileNotFoundError(f"there is no model file {str(path)!r}; 'pyae train' makes one")
+        estimator = pyae.load(path)
+        if not hasattr(estimator, "inverse_transform"):
+            raise ValueError(
+                f"{path}: holds a {type(estimator).__name__}; the command works with autoencoders"
+            )
+        known = getattr(estimator, "input_description_", {})
+        names = getattr(estimator, "feature_names_in_", None)
+        quantiles, shape = known.get("error_quantiles"), known.get("image_shape")
+        return cls(
+            estimator,
+            Scaling.from_data(known.get("scaling", {"kind": "none"}), estimator.n_features_in_),
+            None if shape is None else tuple(shape),
+            None if names is None else [str(name) for name in names],
+            None if quantiles is None else np.array(quantiles),
+        )
+
+
+def _quietly(method: Any, X: Array) -> Any:
+    """Call a method of an estimator that knows names of features with an array that has none."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "X does not have valid feature names", UserWarning)
+        return method(X)

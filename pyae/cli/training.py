@@ -1,0 +1,169 @@
+"""``pyae train``."""
+
+from __future__ import annotations
+
+import contextlib
+import math
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import click
+import numpy as np
+
+from pyae.cli.options import note, reading, say
+from pyae.cli.outputs import check_output
+from pyae.cli.scaling import Scaling
+from pyae.cli.tables import Table, read_table
+from pyae.cli.trained import SUFFIX, Trained
+
+
+def run(options: dict[str, Any]) -> None:
+    """Train a model on a file and write it."""
+    source, output, clean = options["data"], options["output"], options["clean"]
+    _check_kind(options)
+    check_output(output, [source, clean], [SUFFIX])
+    table = read_table(source, reading(options))
+    target = None if clean is None else read_table(clean, reading(options), table.names)
+    if target is not None and target.values.shape != table.values.shape:
+        raise ValueError(
+            f"{clean} has {target.values.shape[0]} samples of {target.values.shape[1]} features, "
+            f"{source} has {table.values.shape[0]} of {table.values.shape[1]}; pairs need the same"
+        )
+
+    truth = table if target is None else target
+    is_images = truth.image_shape is not None and _in_unit_range(truth)
+    kind = options["scale"] or ("none" if is_images else "standard")
+    scaling = Scaling.learn(kind, truth.values)
+    inputs = scaling.scaled(table.values)
+    estimator = _estimator(options, is_images and kind == "none")
+    start = time.perf_counter()
+    # The progress bar is not the result.
+    with contextlib.redirect_stdout(sys.stderr):
+        if target is None:
+            estimator.fit(inputs)
+        else:
+            estimator.fit(inputs, scaling.scaled(target.values))
+    seconds = time.perf_counter() - start
+
+    model = Trained(estimator, scaling, table.image_shape, table.names)
+    model.learn_errors(inputs)
+    model.save(output)
+    result = _result(model, table, inputs, target, seconds, output)
+    if not options["quiet"] or options["as_json"]:
+        say(result, _text(result), options["as_json"])
+
+
+def _check_kind(options: dict[str, Any]) -> None:
+    """Refuse options of one kind of autoencoder with another."""
+    for option, kind in (("noise", "denoising"), ("clean", "denoising"), ("active", "sparse")):
+        if options[option] is not None and options["kind"] != kind:
+            raise click.UsageError(f"--{option} is for --kind {kind}")
+    if options["noise"] is not None and options["clean"] is not None:
+        raise click.UsageError("give --noise or --clean: pairs get no noise on top")
+
+
+def _in_unit_range(table: Table) -> bool:
+    return float(table.values.min()) >= 0 and float(table.values.max()) <= 1
+
+
+def _estimator(options: dict[str, Any], is_images: bool) -> Any:
+    """Return the estimator that the options describe."""
+    import pyae
+
+    is_sparse = options["kind"] == "sparse"
+    output_activation = options["output_activation"] or ("sigmoid" if is_images else "linear")
+    loss = options["loss"] or (
+        "binary_crossentropy" if output_activation == "sigmoid" else "mean_squared_error"
+    )
+    settings: dict[str, Any] = {
+        "n_components": options["code"] or (64 if is_sparse else 2),
+        "hidden_layer_sizes": (() if is_sparse else (128,))
+        if options["hidden"] is None
+        else options["hidden"],
+        "activation": options["activation"],
+        "output_activation": output_activation,
+        "loss": loss,
+        "optimizer": options["optimizer"],
+        "max_epochs": options["epochs"],
+        "random_state": options["seed"],
+        "n_threads": options["threads"],
+        "verbose": 0 if options["quiet"] else 1,
+    }
+    for name in ("learning_rate", "code_activation", "batch_size"):
+        if options[name] is not None:
+            settings[name] = options[name]
+    if options["patience"] is not None:
+        settings |= {"early_stopping": True, "n_iter_no_change": options["patience"]}
+    if options["kind"] == "autoencoder":
+        return pyae.Autoencoder(**settings)
+    if options["kind"] == "denoising":
+        return pyae.DenoisingAutoencoder(**settings, **_noise(options["noise"]))
+    if options["active"] is not None:
+        settings["n_active"] = options["active"]
+    return pyae.SparseAutoencoder(**settings)
+
+
+def _noise(text: str | None) -> dict[str, Any]:
+    """Read ``kind:strength``."""
+    if text is None:
+        return {}
+    name, _, strength = text.partition(":")
+    known = ("gaussian", "masking", "salt_and_pepper")
+    try:
+        level = float(strength)
+    except ValueError:
+        level = math.nan
+    if name not in known or not math.isfinite(level) or level < 0:
+        raise click.UsageError(
+            f"--noise {text!r}; write a kind ({', '.join(known)}) and a strength: gaussian:0.3"
+        )
+    return {"noise": name, "noise_level": level}
+
+
+def _result(
+    model: Trained,
+    table: Table,
+    inputs: Any,
+    target: Table | None,
+    seconds: float,
+    output: Path,
+) -> dict[str, Any]:
+    """Return what is said of a finished training."""
+    estimator = model.estimator
+    truth = inputs if target is None else model.scaling.scaled(target.values)
+    restored = model.scaling.scaled(model.restore(inputs))
+    error = float(np.square(restored - truth).sum(axis=1).mean())
+    total = float(np.square(truth - truth.mean(axis=0)).sum(axis=1).mean())
+    history = estimator.history_
+    if table.unused:
+        note(f"not used: {', '.join(table.unused)}")
+    return {
+        "model": str(output),
+        "kind": type(estimator).__name__,
+        "n_samples": len(table.values),
+        "n_features": model.n_features,
+        "code": int(estimator.n_components),
+        "epochs": int(estimator.n_iter_),
+        "seconds": round(seconds, 3),
+        "loss": _finite(history["loss"][-1]),
+        "val_loss": _finite(history["val_loss"][-1]) if "val_loss" in history else None,
+        "error": error,
+        "explained_variance": 1 - error / total if total > 0 else None,
+    }
+
+
+def _finite(value: float) -> float | None:
+    return float(value) if math.isfinite(value) else None
+
+
+def _text(result: dict[str, Any]) -> str:
+    share = result["explained_variance"]
+    explained = "" if share is None else f", {share:.1%} of the variance explained"
+    return (
+        f"{result['kind']} with {result['code']} code units, trained on {result['n_samples']} "
+        f"samples of {result['n_features']} features in {result['seconds']:.1f} s "
+        f"({result['epochs']} epochs){explained}\n"
+        f"model: {result['model']}"
+    )
