@@ -23,6 +23,7 @@ from pyae.saving import load_network, save_network
 
 _ROWS = 256  # that represent a data set
 _BYTES = 1 << 22
+_STOPPING = {"best", "waited", "best_epoch", "best_parameters"}
 
 
 @dataclasses.dataclass
@@ -177,6 +178,9 @@ class Run:
             raise ValueError(
                 f"checkpoint: {self._path} holds a saved model, not a fit to go on with: {advice}"
             )
+        problem = _problem(training, loaded)
+        if problem:
+            raise FileFormatError(self._path, f"holds no state of a fit: {problem}")
         theirs = _identity(loaded, loaded.n_features, self._model.random_state)
         mine = _identity(self._model, n_features, self._model.random_state)
         found = _difference({**theirs, **training["settings"]}, {**mine, **self._settings}, "")
@@ -187,8 +191,6 @@ class Run:
                 f"{here!r} here. Make them agree, {advice}"
             )
         n_epochs = training["n_epochs"]
-        if type(n_epochs) is not int or n_epochs != len(loaded.history.epoch):
-            raise FileFormatError(self._path, f"has a wrong number of epochs, {n_epochs!r}")
         if n_epochs > self._epochs:
             raise ValueError(
                 f"epochs must be at least {n_epochs}, so many are in checkpoint {self._path} "
@@ -222,6 +224,34 @@ def fingerprint(array: npt.NDArray[Any] | None) -> dict[str, Any] | None:
         "dtype": native.dtype.name,
         "sha256": hashlib.sha256(native.tobytes()).hexdigest(),
     }
+
+
+def _problem(training: dict[str, Any], loaded: Sequential) -> str:
+    """Return what is wrong with a file's state of a fit; nothing, unless it was made to do harm."""
+    n = loaded.n_parameters
+    settings, stopping = training["settings"], training["stopping"]
+    if training["n_epochs"] != len(loaded.history.epoch) or type(training["over"]) is not bool:
+        return "its number of epochs is not its history's"
+    if not isinstance(settings, dict) or not isinstance(training["callbacks"], list):
+        return "its settings are none"
+    names = settings.get("callbacks")
+    if not isinstance(names, list) or len(names) != len(training["callbacks"]):
+        return "its callbacks have no states"
+    flat = [training["parameters"]]
+    if stopping is not None:
+        if not isinstance(stopping, dict) or set(stopping) != _STOPPING:
+            return "what early stopping has seen is not there"
+        if [type(stopping[name]) for name in ("best", "waited", "best_epoch")] != [float, int, int]:
+            return "what early stopping has seen are no numbers"
+        flat.append(stopping["best_parameters"])
+    for array in flat:
+        if array is None:
+            continue
+        if not isinstance(array, np.ndarray) or array.dtype != loaded.dtype:
+            return "its parameters are of another type"
+        if array.shape not in ((n,), (0,)) or not np.isfinite(array).all():
+            return "its parameters are of another number, or not finite"
+    return ""
 
 
 def _is_exhausted(stopping: dict[str, Any] | None, early: dict[str, Any] | None) -> bool:

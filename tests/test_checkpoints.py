@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 
 import pyae
-from pyae import checkpoints, noise, optimizers, schedules
+from pyae import checkpoints, noise, optimizers, saving, schedules
 from pyae.callbacks import Callback, Checkpoint, EarlyStopping
 from pyae.layers import Dense
 from tests.test_process import ROOT
@@ -434,6 +434,44 @@ def test_two_checkpoints_are_refused(tmp_path: Path) -> None:
         network().fit(X, callbacks=Checkpoint(tmp_path / "a"), checkpoint=tmp_path / "b")
     with pytest.raises(TypeError, match="path"):
         network().fit(X, checkpoint=3)
+
+
+FORGED: dict[str, tuple[str, Any]] = {
+    "epochs": ("n_epochs", 2),
+    "epochs text": ("n_epochs", "3"),
+    "over": ("over", "no"),
+    "settings": ("settings", [1]),
+    "callbacks": ("callbacks", [1, 2]),
+    "stopping": ("stopping", {"best": 1.0}),
+    "stopping text": (
+        "stopping",
+        {"best": "low", "waited": 1, "best_epoch": 1, "best_parameters": np.zeros(0, "f4")},
+    ),
+    "best parameters": (
+        "stopping",
+        {"best": 0.1, "waited": 1, "best_epoch": 1, "best_parameters": np.zeros(3, "f4")},
+    ),
+    "parameters": ("parameters", np.zeros(2, "f4")),
+    "parameters double": ("parameters", np.zeros(58)),
+    "parameters NaN": ("parameters", np.full(58, np.nan, "f4")),
+    "a field more": ("run", 1),
+}
+
+
+@pytest.mark.parametrize("name", FORGED)
+def test_forged_checkpoints_are_refused(name: str, tmp_path: Path) -> None:
+    path, (field, value) = tmp_path / "a", FORGED[name]
+    network().fit(X, epochs=3, checkpoint=path)
+    model, training = saving.load_network(path)
+    assert training is not None
+    assert model.n_parameters == 58
+    saving.save_network(model, path, {**training, field: value})
+    other = network()
+    with pytest.raises(
+        pyae.FileFormatError, match=r"a (holds no state of a fit|does not describe)"
+    ):
+        other.fit(X, epochs=5, checkpoint=path)
+    assert not other.built
 
 
 # ----------------------------------------------------------------------------------------- killing

@@ -17,7 +17,7 @@ from pyae import activations
 from pyae.layers import Dense
 
 DTYPES = ["float32", "float64"]
-# The issue of these tests is the graph, not the last digit: onnxruntime has its own exp and tanh.
+# What is tested is the graph, not the last digit: onnxruntime has its own exp and tanh.
 CLOSE = {"rtol": 1e-5, "atol": 1e-5}
 
 
