@@ -22,9 +22,8 @@ PCA_FLOOR = {2: 3.3553, 8: 1.5304, 16: 0.7068, 32: 0.1579}  # squared error a sa
 
 def linear(k: int, **params: Any) -> Autoencoder:
     settings: dict[str, Any] = {
-        "optimizer": "lbfgs",
-        "learning_rate": None,
-        "max_epochs": 2000,
+        "optimizer": pyae.optimizers.LBFGS(history_size=50),
+        "max_epochs": 1500,
         "dtype": "float64",
         "random_state": 0,
     }
@@ -140,14 +139,16 @@ def test_refuses_other_codes(codes: Any) -> None:
 # ---- what they reach -----------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("k", PCA_FLOOR)
-def test_linear_is_pca(k: int) -> None:
+@pytest.mark.parametrize(("k", "tied"), [(2, False), *((k, True) for k in PCA_FLOOR)])
+def test_linear_is_pca(k: int, tied: bool) -> None:
     pca = PCA(k).fit(DIGITS)
     floor = np.square(DIGITS - pca.inverse_transform(pca.transform(DIGITS))).sum(axis=1).mean()
     assert floor == pytest.approx(PCA_FLOOR[k], abs=1e-4)
-    model = linear(k).fit(DIGITS)
+    model = linear(k, tied_weights=tied).fit(DIGITS)
     assert model.reconstruction_error(DIGITS).mean() == pytest.approx(floor, rel=1e-6)
-    assert largest_angle(model.model_.get_weights()[2], pca.components_) < 1e-3
+    weights = model.model_.get_weights()
+    decoder = weights[0].T if tied else weights[2]
+    assert largest_angle(decoder, pca.components_) < 1e-3
 
 
 @pytest.mark.parametrize("strength", [50.0, 500.0])

@@ -88,7 +88,7 @@ def test_several_outputs() -> None:
 def test_several_labels() -> None:
     X, y = make_multilabel_classification(400, n_classes=4, random_state=0)
     X = StandardScaler().fit_transform(X)
-    model = MLPClassifier((32,), random_state=0).fit(X, y)
+    model = MLPClassifier(random_state=0).fit(X, y)
     assert model.predict(X).shape == y.shape
     assert (model.predict(X) == y).mean() > 0.95
     np.testing.assert_array_equal(model.predict(X), model.predict_proba(X) > 0.5)
