@@ -15,6 +15,8 @@ import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, overload
 
+from pyae._arguments import thread_count
+
 if TYPE_CHECKING:
     from pyae import _core as core
     from pyae._core import Network32, Network64
@@ -133,16 +135,7 @@ def set_num_threads(n: int | None) -> None:
     >>> pyae.set_num_threads(1)
     >>> pyae.set_num_threads(None)
     """
-    core.set_thread_limit(0 if n is None else check_threads(n))
-
-
-def check_threads(n_threads: int) -> int:
-    """Return a number of threads as an int of at least 1, or raise."""
-    if isinstance(n_threads, bool) or not hasattr(n_threads, "__index__"):
-        raise TypeError(f"n_threads must be an integer or None, got {n_threads!r}")
-    if not 1 <= int(n_threads) <= 4096:
-        raise ValueError(f"n_threads must be from 1 to 4096, got {n_threads}")
-    return int(n_threads)
+    core.set_thread_limit(0 if n is None else thread_count(n))
 
 
 def effective_threads(n_threads: int | None) -> int:

@@ -7,6 +7,8 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
+from pyae._arguments import integer
+
 if TYPE_CHECKING:
     from pyae.model import History, Sequential
 
@@ -122,9 +124,7 @@ class EarlyStopping(Callback):
     def __post_init__(self) -> None:
         if self.monitor not in ("val_loss", "loss"):
             raise ValueError(f"monitor must be 'val_loss' or 'loss', got {self.monitor!r}")
-        if isinstance(self.patience, bool) or not hasattr(self.patience, "__index__"):
-            raise TypeError(f"patience must be an integer, got {self.patience!r}")
-        if self.patience < 0:
+        if integer(self.patience, "patience") < 0:
             raise ValueError(f"patience must not be negative, got {self.patience}")
         if isinstance(self.min_delta, bool) or not hasattr(self.min_delta, "__float__"):
             raise TypeError(f"min_delta must be a number, got {self.min_delta!r}")

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import operator
 from typing import Any
 
 from pyae import activations, initializers, regularizers
+from pyae._arguments import integer
 
 __all__ = ["Dense"]
 
@@ -61,12 +61,7 @@ class Dense:
         tied_to: Dense | int | None = None,
         name: str | None = None,
     ) -> None:
-        if isinstance(units, bool):
-            raise TypeError(f"units must be an integer, got {units!r}")
-        try:
-            self.units = operator.index(units)
-        except TypeError:
-            raise TypeError(f"units must be an integer, got {units!r}") from None
+        self.units = integer(units, "units")
         if not 1 <= self.units < 2**31:
             raise ValueError(f"units must be from 1 to {2**31 - 1}, got {units}")
         if not isinstance(use_bias, bool):

@@ -5,9 +5,7 @@ from __future__ import annotations
 import contextlib
 import copy
 import dataclasses
-import operator
 import os
-import secrets
 import sys
 import warnings
 from collections.abc import Iterable, Iterator, Sequence
@@ -19,8 +17,16 @@ import numpy.typing as npt
 from pyae import callbacks as callbacks_module
 from pyae import losses, optimizers
 from pyae import noise as noise_module
+from pyae._arguments import (
+    float_dtype,
+    integer,
+    positive_float,
+    positive_int,
+    seed_of,
+    thread_count,
+)
 from pyae._arrays import Floats, as_floats, as_samples, as_targets, as_weights, require_finite
-from pyae._backend import check_threads, core, effective_threads
+from pyae._backend import core, effective_threads
 from pyae.layers import Dense
 from pyae.progress import Progress
 
@@ -162,13 +168,13 @@ class Sequential:
         if self._loss.reduction == "none":
             raise ValueError("loss: reduction='none' gives no number to train on; use 'sum'")
         self._optimizer = optimizers.resolve_optimizer(optimizer)
-        self._dtype = _float_dtype(dtype)
+        self._dtype = float_dtype(dtype)
         if precision is not None:
             raise ValueError(f"precision must be None (compute in dtype), got {precision!r}")
-        self.n_threads = None if n_threads is None else check_threads(n_threads)
+        self.n_threads = None if n_threads is None else thread_count(n_threads)
         self._random_state = random_state
-        self._seed = _seed_of(random_state)
-        self._uint8_scale = _positive_float(uint8_scale, "uint8_scale")
+        self._seed = seed_of(random_state)
+        self._uint8_scale = positive_float(uint8_scale, "uint8_scale")
         self.stop_training = False
         self.history = History()
         self._n_features: int | None = None
@@ -251,7 +257,7 @@ class Sequential:
         ValueError
             The network is built for another number of inputs, or the layers do not fit.
         """
-        n_features = _positive_int(n_features, "n_features")
+        n_features = positive_int(n_features, "n_features")
         if self._network is not None:
             if n_features != self._n_features:
                 raise ValueError(
@@ -410,8 +416,8 @@ class Sequential:
         """
         data = self._data(X, y, sample_weight, "X", "y", "sample_weight")
         held_out = self._validation(validation_data)
-        epochs = _positive_int(epochs, "epochs")
-        batch_size = _positive_int(batch_size, "batch_size")
+        epochs = positive_int(epochs, "epochs")
+        batch_size = positive_int(batch_size, "batch_size")
         if not isinstance(shuffle, bool | np.bool_):
             raise TypeError(f"shuffle must be True or False, got {shuffle!r}")
         corruption = noise_module.resolve_noise(noise)
@@ -532,7 +538,7 @@ class Sequential:
         """
         network = self._built_network()
         data = self._data(X, y, sample_weight, "X", "y", "sample_weight")
-        batch_size = _positive_int(batch_size, "batch_size")
+        batch_size = positive_int(batch_size, "batch_size")
         return network.evaluate(data.X, data.y, data.weights, batch_size, self._threads())
 
     def loss_and_gradients(
@@ -616,12 +622,10 @@ class Sequential:
         n_layers = len(self._layers)
         if upto is None:
             upto = n_layers
-        elif isinstance(upto, bool) or not hasattr(upto, "__index__"):
-            raise TypeError(f"upto must be an integer or None, got {upto!r}")
-        elif not 0 <= upto <= n_layers:
+        elif not 0 <= integer(upto, "upto", "an integer or None") <= n_layers:
             raise ValueError(f"upto must be from 0 to {n_layers}, got {upto}")
         inputs = as_samples(X, "X")
-        return network.forward(inputs, operator.index(upto), self._threads())
+        return network.forward(inputs, int(upto), self._threads())
 
     def get_weights(self) -> list[Floats]:
         """Return copies of all weights: W (in, out) and b (out,), in layer order.
@@ -810,58 +814,6 @@ class Sequential:
         X, y, weights = (*parts, None, None)[:3]
         names = [f"validation_data[{i}]" for i in range(3)]
         return self._data(X, y, weights, *names)
-
-
-def _float_dtype(dtype: npt.DTypeLike) -> np.dtype[Any]:
-    try:
-        if dtype is None:
-            raise TypeError  # NumPy takes None for float64
-        result = np.dtype(dtype)
-    except TypeError:
-        raise TypeError(f"dtype must be 'float32' or 'float64', got {dtype!r}") from None
-    if result not in (np.dtype(np.float32), np.dtype(np.float64)):
-        raise ValueError(f"dtype must be 'float32' or 'float64', got {dtype!r}")
-    return result
-
-
-def _positive_int(value: Any, name: str) -> int:
-    if isinstance(value, bool):
-        raise TypeError(f"{name} must be an integer, got {value!r}")
-    try:
-        result = operator.index(value)
-    except TypeError:
-        raise TypeError(f"{name} must be an integer, got {value!r}") from None
-    if not 1 <= result < 2**62:
-        raise ValueError(f"{name} must be at least 1, got {value}")
-    return result
-
-
-def _positive_float(value: Any, name: str) -> float:
-    if isinstance(value, bool) or not hasattr(value, "__float__"):
-        raise TypeError(f"{name} must be a number, got {value!r}")
-    result = float(value)
-    if not 0 < result < float("inf"):
-        raise ValueError(f"{name} must be positive and finite, got {value!r}")
-    return result
-
-
-def _seed_of(random_state: Any) -> int:
-    """Return a 64-bit seed from None, an integer or a NumPy generator."""
-    if random_state is None:
-        return secrets.randbits(64)
-    if isinstance(random_state, np.random.Generator):
-        return int(random_state.integers(0, 2**64, dtype=np.uint64))
-    if isinstance(random_state, np.random.RandomState):
-        return int(random_state.randint(0, 2**32, dtype=np.uint64))
-    if isinstance(random_state, bool) or not hasattr(random_state, "__index__"):
-        raise TypeError(
-            "random_state must be an integer, a numpy.random.Generator or RandomState, or None, "
-            f"got {random_state!r}"
-        )
-    seed = operator.index(random_state)
-    if not 0 <= seed < 2**64:
-        raise ValueError(f"random_state must be from 0 to 2**64 - 1, got {random_state}")
-    return seed
 
 
 def _bytes_text(n: float) -> str:

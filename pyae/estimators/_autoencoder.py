@@ -9,10 +9,11 @@ import numpy.typing as npt
 from sklearn.base import ClassNamePrefixFeaturesOutMixin, TransformerMixin
 from sklearn.utils.validation import check_is_fitted
 
+from pyae._arguments import positive_int
 from pyae._arrays import Floats, as_samples, as_weights
 from pyae.estimators._base import NetworkEstimator, Samples, as_activations, as_sizes
 from pyae.layers import Dense
-from pyae.model import Sequential, _positive_int
+from pyae.model import Sequential
 
 
 class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, NetworkEstimator):
@@ -261,7 +262,7 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, NetworkEsti
 
     def _layers(self, n_features: int) -> tuple[list[Dense], list[Dense]]:
         """Return the layers of the encoder and of the decoder."""
-        n_components = _positive_int(self.n_components, "n_components")
+        n_components = positive_int(self.n_components, "n_components")
         sizes = as_sizes(self.hidden_layer_sizes, "hidden_layer_sizes")
         activations = as_activations(self.activation, len(sizes), "activation")
         back = list(zip(sizes, activations, strict=True))[::-1]

@@ -14,13 +14,14 @@ from sklearn.model_selection import train_test_split
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted, validate_data
 
+from pyae._arguments import positive_int, seed_of
 from pyae._arrays import Floats, as_weights
 from pyae.activations import Activation
 from pyae.activations import resolve as resolve_activation
 from pyae.callbacks import EarlyStopping, resolve_callbacks
 from pyae.estimators._corruption import corrupted
 from pyae.layers import Dense
-from pyae.model import Sequential, _positive_int, _seed_of
+from pyae.model import Sequential
 from pyae.noise import Noise
 from pyae.optimizers import LBFGS, Optimizer, resolve_optimizer
 from pyae.schedules import Cosine, Schedule
@@ -147,14 +148,14 @@ class NetworkEstimator(BaseEstimator):
         An exception before training began leaves the estimator as it was. One that ends training
         (Ctrl-C, an error in a callback) leaves it fitted, with the weights of the last update.
         """
-        epochs = 1 if incremental else _positive_int(self.max_epochs, "max_epochs")
+        epochs = 1 if incremental else positive_int(self.max_epochs, "max_epochs")
         resume = self._goes_on() or (incremental and self._is_fitted())
         followers = [*resolve_callbacks(self.callbacks), *callbacks]
         samples = samples.weighted()
         if self.early_stopping and not incremental:
             if validation is None:
                 samples, validation = self._split(samples, stratify)
-            patience = _positive_int(self.n_iter_no_change, "n_iter_no_change")
+            patience = positive_int(self.n_iter_no_change, "n_iter_no_change")
             followers.append(EarlyStopping(patience=patience))
         if validation is not None and noise is not None:
             validation = self._corrupted(validation, noise)
@@ -284,7 +285,7 @@ class NetworkEstimator(BaseEstimator):
             if isinstance(resolve_optimizer(self.optimizer), LBFGS):
                 return n_samples
             return min(_AUTO_BATCH, n_samples)
-        return min(_positive_int(self.batch_size, "batch_size"), n_samples)
+        return min(positive_int(self.batch_size, "batch_size"), n_samples)
 
     def _optimizer(self, n_updates: int | None) -> Optimizer:
         """Return the optimizer with the learning rate that was asked for.
@@ -317,7 +318,7 @@ class NetworkEstimator(BaseEstimator):
     def _seed(self) -> int:
         """Return a 64-bit seed: the same for a random state that is an integer."""
         state = self.random_state
-        return _seed_of(check_random_state(None) if state is None else state)
+        return seed_of(check_random_state(None) if state is None else state)
 
     # ---- state -----------------------------------------------------------------------------------
 
@@ -392,7 +393,7 @@ def as_sizes(value: Any, name: str) -> tuple[int, ...]:
         raise TypeError(f"{name} must be a sequence of integers, got {value!r}")
     if not isinstance(value, Iterable):
         value = (value,)
-    return tuple(_positive_int(size, f"{name}[{i}]") for i, size in enumerate(value))
+    return tuple(positive_int(size, f"{name}[{i}]") for i, size in enumerate(value))
 
 
 def as_activations(value: Any, n_layers: int, name: str) -> list[Activation]:

@@ -11,13 +11,14 @@ from sklearn.base import ClassifierMixin
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils.validation import check_is_fitted, validate_data
 
+from pyae._arguments import positive_int
 from pyae._arrays import Floats, as_weights
 from pyae.callbacks import EarlyStopping, resolve_callbacks
 from pyae.estimators._base import NetworkEstimator, Samples
 from pyae.estimators._classes import as_labels, classes_of, numbers_of, with_class_weight
 from pyae.estimators._log_loss import Objective
 from pyae.estimators._newton import Vector, minimize
-from pyae.model import History, _positive_int
+from pyae.model import History
 from pyae.progress import Progress
 
 _SMALL = 1000  # parameters up to which Newton's method takes little time and memory
@@ -164,7 +165,7 @@ class LogisticRegression(ClassifierMixin, NetworkEstimator):
             A parameter, the data's shape or a value is not allowed; the message names it.
         """
         l1, l2 = self._penalties()
-        max_iter = _positive_int(self.max_iter, "max_iter")
+        max_iter = positive_int(self.max_iter, "max_iter")
         tol = _not_negative(self.tol, "tol")
         goes_on = self._goes_on()
         labels = as_labels(y)

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from pyae._arguments import positive_int
 from pyae._arrays import Floats
 from pyae.activations import Activation
 from pyae.activations import resolve as resolve_activation
@@ -14,7 +15,7 @@ from pyae.estimators._autoencoder import Autoencoder
 from pyae.estimators._base import Samples
 from pyae.estimators._dictionary import Upkeep, activity, initialise
 from pyae.layers import Dense
-from pyae.model import Sequential, _positive_int
+from pyae.model import Sequential
 from pyae.optimizers import LBFGS, resolve_optimizer
 from pyae.regularizers import KLSparsity, resolve_activity
 
@@ -249,7 +250,7 @@ class SparseAutoencoder(Autoencoder):
 
     def _code_activation(self) -> Activation:
         if self.n_active is not None:
-            n_active = _positive_int(self.n_active, "n_active")
+            n_active = positive_int(self.n_active, "n_active")
             return Activation("top_k", k=n_active)
         penalty = resolve_activity(self.activity_regularizer, "activity_regularizer")
         if penalty is None:
@@ -273,7 +274,7 @@ class SparseAutoencoder(Autoencoder):
         is_dictionary = self._is_dictionary(*self._layers(samples.X.shape[1]))
         if is_dictionary and not isinstance(resolve_optimizer(self.optimizer), LBFGS):
             revives = bool(self.revive_dead_units) and not incremental
-            epochs = _positive_int(self.max_epochs, "max_epochs") if revives else 0
+            epochs = positive_int(self.max_epochs, "max_epochs") if revives else 0
             upkeep = [Upkeep(samples.used().X, epochs // 2, self._seed())]
         return super()._fit(samples, validation, noise, [*callbacks, *upkeep], incremental)
 

@@ -1,0 +1,74 @@
+"""Checks of single arguments, whose errors name the argument, what came and what is allowed."""
+
+from __future__ import annotations
+
+import operator
+import secrets
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+
+def integer(value: Any, name: str, allowed: str = "an integer") -> int:
+    """Return a value that is an integer, of Python's or NumPy's kind, but no boolean."""
+    if isinstance(value, bool):
+        raise TypeError(f"{name} must be {allowed}, got {value!r}")
+    try:
+        return operator.index(value)
+    except TypeError:
+        raise TypeError(f"{name} must be {allowed}, got {value!r}") from None
+
+
+def positive_int(value: Any, name: str) -> int:
+    """Return an integer of at least 1 that sizes can be computed from."""
+    result = integer(value, name)
+    if not 1 <= result < 2**62:
+        raise ValueError(f"{name} must be at least 1, got {value}")
+    return result
+
+
+def positive_float(value: Any, name: str) -> float:
+    """Return a finite number above 0."""
+    if isinstance(value, bool) or not hasattr(value, "__float__"):
+        raise TypeError(f"{name} must be a number, got {value!r}")
+    result = float(value)
+    if not 0 < result < float("inf"):
+        raise ValueError(f"{name} must be positive and finite, got {value!r}")
+    return result
+
+
+def thread_count(n_threads: Any) -> int:
+    """Return a number of threads."""
+    result = integer(n_threads, "n_threads", "an integer or None")
+    if not 1 <= result <= 4096:
+        raise ValueError(f"n_threads must be from 1 to 4096, got {n_threads}")
+    return result
+
+
+def float_dtype(dtype: npt.DTypeLike) -> np.dtype[Any]:
+    """Return float32 or float64."""
+    try:
+        if dtype is None:
+            raise TypeError  # NumPy takes None for float64
+        result = np.dtype(dtype)
+    except TypeError:
+        raise TypeError(f"dtype must be 'float32' or 'float64', got {dtype!r}") from None
+    if result not in (np.dtype(np.float32), np.dtype(np.float64)):
+        raise ValueError(f"dtype must be 'float32' or 'float64', got {dtype!r}")
+    return result
+
+
+def seed_of(random_state: Any) -> int:
+    """Return a 64-bit seed from None, an integer or a NumPy generator."""
+    if random_state is None:
+        return secrets.randbits(64)
+    if isinstance(random_state, np.random.Generator):
+        return int(random_state.integers(0, 2**64, dtype=np.uint64))
+    if isinstance(random_state, np.random.RandomState):
+        return int(random_state.randint(0, 2**32, dtype=np.uint64))
+    allowed = "an integer, a numpy.random.Generator or RandomState, or None"
+    seed = integer(random_state, "random_state", allowed)
+    if not 0 <= seed < 2**64:
+        raise ValueError(f"random_state must be from 0 to 2**64 - 1, got {random_state}")
+    return seed
