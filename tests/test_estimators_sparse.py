@@ -9,7 +9,7 @@ import numpy.typing as npt
 import pytest
 from sklearn.datasets import load_digits
 
-from pyae import SparseAutoencoder
+from pyae import Sequential, SparseAutoencoder
 from pyae.activations import Activation
 from pyae.regularizers import L1, KLSparsity
 
@@ -84,6 +84,38 @@ def test_dead_units_are_revived(revive: bool) -> None:
     model.set_params(max_epochs=20).fit(X)
     assert len(model.dead_units_) == (0 if revive else 40)
     assert (recovery(model, features) > 0.95) == revive
+
+
+@pytest.mark.parametrize("weighted", [False, True])
+def test_held_out_samples_revive_nothing(weighted: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    from pyae.estimators import _sparse
+
+    kept: list[Any] = []
+    trained: list[Any] = []
+
+    class Watched(_sparse.Upkeep):
+        def __init__(self, X: Any, revive_until: int, seed: int) -> None:
+            super().__init__(X, revive_until, seed)
+            kept.append(X)
+
+    def watched_fit(self: Sequential, X: Any, *args: Any, **kwargs: Any) -> Any:
+        trained.append((X, kwargs["validation_data"][0]))
+        return fit(self, X, *args, **kwargs)
+
+    fit = Sequential.fit
+    monkeypatch.setattr(_sparse, "Upkeep", Watched)
+    monkeypatch.setattr(Sequential, "fit", watched_fit)
+    weights = np.arange(len(DIGITS)) % 3 if weighted else None  # a third of them 0
+    model = SparseAutoencoder(
+        30, n_active=3, max_epochs=2, early_stopping=True, validation_fraction=0.25, random_state=0
+    ).fit(DIGITS, sample_weight=weights)
+    [(X, held_out)] = trained
+    assert len(X) + len(held_out) == (len(DIGITS) if weights is None else np.count_nonzero(weights))
+    assert len(held_out) > 200
+    np.testing.assert_array_equal(kept, [X])
+    np.testing.assert_allclose(
+        model.activation_frequency_, (model.transform(X) > 0).mean(axis=0), rtol=1e-12
+    )
 
 
 def test_kl_sparsity_sets_the_mean_activity() -> None:

@@ -252,7 +252,6 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, NetworkEsti
         samples: Samples,
         validation: Samples | None = None,
         noise: Any = None,
-        callbacks: Any = (),
         incremental: bool = False,
     ) -> Any:
         encoder, decoder = self._layers(samples.X.shape[1])
@@ -262,7 +261,6 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, NetworkEsti
             loss=self.loss,
             validation=validation,
             noise=noise,
-            callbacks=callbacks,
             incremental=incremental,
             learned={"code_layer_": len(encoder)},
         )

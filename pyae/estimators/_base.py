@@ -19,7 +19,7 @@ from pyae._arguments import positive_int, seed_of
 from pyae._arrays import Floats, as_weights
 from pyae.activations import Activation
 from pyae.activations import resolve as resolve_activation
-from pyae.callbacks import EarlyStopping, resolve_callbacks
+from pyae.callbacks import Callback, EarlyStopping, resolve_callbacks
 from pyae.estimators._corruption import corrupted
 from pyae.layers import Dense
 from pyae.model import Sequential
@@ -160,7 +160,6 @@ class NetworkEstimator(BaseEstimator):
         loss: Any,
         validation: Samples | None = None,
         noise: Noise | None = None,
-        callbacks: Sequence[Any] = (),
         stratify: bool = False,
         incremental: bool = False,
         learned: Mapping[str, Any] | None = None,
@@ -172,13 +171,14 @@ class NetworkEstimator(BaseEstimator):
         """
         epochs = 1 if incremental else positive_int(self.max_epochs, "max_epochs")
         resume = self._goes_on() or (incremental and self._is_fitted())
-        followers = [*resolve_callbacks(self.callbacks), *callbacks]
+        followers = resolve_callbacks(self.callbacks)
         samples = samples.weighted()
         if self.early_stopping and not incremental:
             if validation is None:
                 samples, validation = self._split(samples, stratify)
             patience = positive_int(self.n_iter_no_change, "n_iter_no_change")
             followers.append(EarlyStopping(patience=patience))
+        followers += self._upkeep(samples, incremental)
         if validation is not None and noise is not None:
             validation = self._corrupted(validation, noise)
 
@@ -247,6 +247,10 @@ class NetworkEstimator(BaseEstimator):
 
     def _initialise(self, model: Sequential, samples: Samples) -> None:
         """Give a new network other initial weights than its layers'."""
+
+    def _upkeep(self, samples: Samples, incremental: bool) -> list[Callback]:
+        """Return callbacks of the estimator's own, given the samples that it trains on."""
+        return []
 
     def _finish(self, samples: Samples) -> None:
         """Do something after training, with the samples of it."""

@@ -11,6 +11,7 @@ from pyae._arguments import positive_int
 from pyae._arrays import Floats
 from pyae.activations import Activation
 from pyae.activations import resolve as resolve_activation
+from pyae.callbacks import Callback
 from pyae.estimators._autoencoder import Autoencoder
 from pyae.estimators._base import Samples
 from pyae.estimators._dictionary import Upkeep, activity, initialise
@@ -262,21 +263,14 @@ class SparseAutoencoder(Autoencoder):
             return Activation("sigmoid" if isinstance(penalty, KLSparsity) else "relu")
         return resolve_activation(self.code_activation, "code_activation")
 
-    def _fit(
-        self,
-        samples: Samples,
-        validation: Samples | None = None,
-        noise: Any = None,
-        callbacks: Any = (),
-        incremental: bool = False,
-    ) -> Any:
-        upkeep: list[Upkeep] = []
+    def _upkeep(self, samples: Samples, incremental: bool) -> list[Callback]:
+        """Return what looks after a dictionary."""
         is_dictionary = self._is_dictionary(*self._layers(samples.X.shape[1]))
-        if is_dictionary and not isinstance(resolve_optimizer(self.optimizer), LBFGS):
-            revives = bool(self.revive_dead_units) and not incremental
-            epochs = positive_int(self.max_epochs, "max_epochs") if revives else 0
-            upkeep = [Upkeep(samples.used().X, epochs // 2, self._seed())]
-        return super()._fit(samples, validation, noise, [*callbacks, *upkeep], incremental)
+        if not is_dictionary or isinstance(resolve_optimizer(self.optimizer), LBFGS):
+            return []
+        revives = bool(self.revive_dead_units) and not incremental
+        epochs = positive_int(self.max_epochs, "max_epochs") if revives else 0
+        return [Upkeep(samples.X, epochs // 2, self._seed())]
 
     def _initialise(self, model: Sequential, samples: Samples) -> None:
         """Start a dictionary from random directions."""
