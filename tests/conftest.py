@@ -37,6 +37,14 @@ TOLERANCES: dict[str, Tolerance] = {
         ulps=6.0,
         reason="a sum of products of rounded factors, and then times dy",
     ),
+    "optimum": Tolerance(
+        relative=1e-8,
+        reason="Newton's last step squares an error that tol=1e-12 bounds at about 1e-5",
+    ),
+    "flat optimum": Tolerance(
+        relative=3e-5,
+        reason="a loss within 1e-12 of the minimum is all that is known, and its curvature is small",
+    ),
     "training": Tolerance(
         relative=1e-9,
         ulps=50.0,

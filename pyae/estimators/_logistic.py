@@ -86,7 +86,7 @@ class LogisticRegression(ClassifierMixin, NetworkEstimator):
     Warns
     -----
     sklearn.exceptions.ConvergenceWarning
-        The optimum was not reached within `max_iter` steps.
+        The optimum was not reached within `max_iter` steps, or no step leads nearer to it.
 
     Notes
     -----
@@ -192,8 +192,9 @@ class LogisticRegression(ClassifierMixin, NetworkEstimator):
             reached = self._by_lbfgs(objective, start, goal, max_iter)
         if not reached:
             warnings.warn(
-                f"the optimum was not reached in max_iter={max_iter} steps (the classes may be "
-                "separable: try a smaller C; or L-BFGS may need standardised features)",
+                f"the optimum was not reached in {self.n_iter_} steps, max_iter={max_iter} (the "
+                "classes may be separable: try a smaller C; or the features may need "
+                "standardising)",
                 ConvergenceWarning,
                 stacklevel=3,  # from fit's caller
             )
@@ -214,6 +215,7 @@ class LogisticRegression(ClassifierMixin, NetworkEstimator):
         model.history = History({"loss": []})
         losses = model.history.history["loss"]
         reached = False
+        model.set_weights(objective.weights(start))
         try:
             for follower in followers:
                 follower.model = model
@@ -225,7 +227,7 @@ class LogisticRegression(ClassifierMixin, NetworkEstimator):
                     progress.epoch_end(step - 1, {"loss": at.objective})
                     for follower in followers:
                         follower.on_epoch_end(step - 1, {"loss": at.objective})
-                reached = at.expected <= goal
+                reached = at.expected <= goal or at.is_precise
                 # At least one step: there is a history then, also where the start is the optimum.
                 if step > 0 and (reached or model.stop_training or step == max_iter):
                     break

@@ -25,6 +25,8 @@ _SUFFICIENT = 1e-4  # Armijo's: the part of the predicted decrease that a step m
 _SHORTEST = 2.0**-40  # of a step, relative to Newton's
 _SWEEPS = 3  # of coordinate descent, before each step among the parameters that are not 0
 _ROUNDS = 200  # of both, at most
+_ROUNDING = 64 * np.finfo(float).eps  # of an objective, relative: a few sums and logarithms
+_LEAST_FALL = 1e-10  # of the quadratic model in a round, relative to its fall so far
 _PRECISION = 1e-9  # of the quadratic model's minimum, relative to the start's distance from it
 
 
@@ -49,11 +51,18 @@ class Iterate:
     w: Vector
     objective: float
     expected: float  # by how much the next step is expected to lower the objective
-    stuck: bool = False  # no step lowers it: it is as low as rounding allows
+
+    @property
+    def is_precise(self) -> bool:
+        """Whether what is left to gain is within rounding errors of the objective."""
+        return bool(self.expected <= _ROUNDING * abs(self.objective))
 
 
 def minimize(problem: Problem, w: Vector) -> Iterator[Iterate]:
-    """Yield the start and then each step's result, without end; the caller stops when content.
+    """Yield the start and then each step's result, until the caller is content.
+
+    It ends by itself, with the last iterate once more, where no part of a step lowers the
+    objective: at the minimum, or where rounding errors of the derivatives spoil the step.
 
     ``expected`` estimates how far the objective is above its minimum, in whatever units the
     parameters have: for an unpenalised function it is half the squared Newton decrement.
@@ -71,18 +80,21 @@ def minimize(problem: Problem, w: Vector) -> Iterator[Iterate]:
             gradient @ step + problem.l1 @ (np.abs(w + step) - np.abs(w))
         )  # not positive
         expected = -(linear + 0.5 * float(step @ hessian @ step))
-        yield Iterate(w, objective, max(expected, 0.0))
+        if not step.any():  # what is left to gain is then within rounding errors, or should be
+            expected = 0.5 * _QuadraticL1(hessian, gradient, w, problem.l1).violation() ** 2
+        at = Iterate(w, objective, max(expected, 0.0))
+        yield at
 
         size = 1.0
-        while True:
+        while size >= _SHORTEST and linear < 0:
             trial = w + size * step
             value, slope = problem.objective(trial)
             if value <= objective + _SUFFICIENT * size * linear:
                 break
             size /= 2
-            if size < _SHORTEST or linear >= 0:
-                while True:
-                    yield Iterate(w, objective, 0.0, stuck=True)
+        else:
+            yield at
+            return
         w, objective, gradient = trial, value, slope
 
 
@@ -101,17 +113,23 @@ def _quadratic_l1_step(hessian: Matrix, gradient: Vector, w: Vector, l1: Vector)
     """Return the minimiser of the quadratic model plus ``sum(l1 * abs(w + step))``.
 
     Coordinate descent finds which parameters are not 0, and Newton's steps among those settle their
-    values, each up to where the first sign would change.
+    values, each up to where the first sign would change. They end where the model falls no more,
+    or by no more than its rounding errors: those add up in directions that hardly matter to it.
     """
     model = _QuadraticL1(hessian, gradient, w, l1)
     first = model.violation()
+    lowest, best = 0.0, w
     for _ in range(_ROUNDS):
         for _ in range(_SWEEPS):
             model.sweep()
         model.settle()
+        value, error = model.value(w, gradient)
+        if value >= lowest * (1 + _LEAST_FALL) or -value <= error:
+            break
+        lowest, best = value, model.at.copy()
         if model.violation() <= _PRECISION * first:
             break
-    return np.asarray(model.at - w)
+    return np.asarray(best - w)
 
 
 class _QuadraticL1:
@@ -132,6 +150,15 @@ class _QuadraticL1:
             at != 0, np.abs(slope + l1 * np.sign(at)), np.maximum(np.abs(slope) - l1, 0)
         )
         return float((excess / np.sqrt(self.curvature[j])).max(initial=0.0))
+
+    def value(self, start: Vector, gradient: Vector) -> tuple[float, float]:
+        """Return the model, 0 at the start that has this gradient, and its rounding error."""
+        step = self.at - start
+        size = np.abs(step)
+        falls = gradient * step + self.l1 * (np.abs(self.at) - np.abs(start))
+        terms = (np.abs(gradient) + self.l1) @ size + size @ np.abs(self.hessian) @ size
+        error = 4 * np.finfo(float).eps * float(terms)
+        return float(falls.sum() + 0.5 * (step @ self.hessian @ step)), error
 
     def sweep(self) -> None:
         """Minimise by one coordinate after another."""
