@@ -43,7 +43,7 @@ TOLERANCES: dict[str, Tolerance] = {
     ),
     "flat optimum": Tolerance(
         relative=3e-5,
-        reason="a loss within 1e-12 of the minimum is all that is known, and its curvature is small",
+        reason="a loss within 1e-12 of the minimum is all that is known, and its curvature small",
     ),
     "training": Tolerance(
         relative=1e-9,

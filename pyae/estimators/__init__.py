@@ -8,7 +8,8 @@ from __future__ import annotations
 from pyae.estimators._autoencoder import Autoencoder
 from pyae.estimators._denoising import DenoisingAutoencoder
 from pyae.estimators._logistic import LogisticRegression
-from pyae.estimators._mlp import MLPClassifier, MLPRegressor
+from pyae.estimators._mlp_classifier import MLPClassifier
+from pyae.estimators._mlp_regressor import MLPRegressor
 from pyae.estimators._sparse import SparseAutoencoder
 
 __all__ = [

@@ -221,8 +221,13 @@ class DenoisingAutoencoder(Autoencoder):
 
         Parameters
         ----------
-        X, y, sample_weight
-            As for `fit`.
+        X : array_like or frame of shape (n_samples, n_features)
+            Clean samples; noisy ones where `y` holds clean ones.
+        y : array_like or frame of shape (n_samples, n_features), optional
+            The clean samples that X's noisy ones came from; labels, of shape (n_samples,), are
+            ignored.
+        sample_weight : array_like of shape (n_samples,), optional
+            Factors of the samples' losses.
 
         Returns
         -------
