@@ -13,6 +13,7 @@ import numpy as np
 import pandas as pd
 import polars as pl
 import pytest
+from conftest import assert_close
 from sklearn.base import BaseEstimator, clone, is_classifier, is_regressor
 from sklearn.compose import ColumnTransformer
 from sklearn.datasets import load_digits, load_wine
@@ -305,7 +306,7 @@ def test_goes_on_after_the_learning_rate_ran_down(name: str) -> None:
     loss = estimator.history_["loss"][-1]
     for _ in range(20):
         estimator.partial_fit(X, y)
-    assert estimator.history_["learning_rate"][-1] == pytest.approx(3e-3)
+    assert estimator.history_["learning_rate"][-1] == 3e-3
     assert estimator.history_["loss"][-1] < 0.95 * loss
     assert estimator.n_iter_ == 30
 
@@ -327,7 +328,8 @@ def test_early_stopping_keeps_the_best_weights(name: str) -> None:
     expected = estimator.model_.evaluate(
         X[held_out], None if name in TRANSFORMERS else y[held_out], batch_size=32
     )
-    assert expected == pytest.approx(min(losses), rel=1e-6)
+    # Entries of a dictionary get the length 1 after that, which moves a float32 loss by an ulp.
+    assert_close(np.float32(expected), np.float32(min(losses)))
     held = make(name, max_epochs=5, early_stopping=True).fit(X, y)
     assert len(held.history_["val_loss"]) == 5
 

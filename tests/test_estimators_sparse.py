@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pytest
+from conftest import assert_close
 from sklearn.datasets import load_digits
 
 from pyae import Sequential, SparseAutoencoder
@@ -44,7 +45,7 @@ def test_recovers_a_planted_dictionary(tied: bool) -> None:
     report = model.sparsity_report(X)
     assert report["l0"] <= 5
     assert not len(report["dead_units"])
-    assert report["explained_variance"] == model.score(X) > 0.8
+    assert report["explained_variance"] > 0.8
 
 
 def test_penalty_recovers_it_too() -> None:
@@ -54,7 +55,7 @@ def test_penalty_recovers_it_too() -> None:
     ).fit(X)
     assert recovery(model, features) >= 0.95
     assert not len(model.dead_units_)
-    np.testing.assert_allclose(np.linalg.norm(model.components_, axis=1), 1, rtol=1e-5)
+    assert_close(np.linalg.norm(model.components_, axis=1), np.ones(128), terms=64)
 
 
 def test_normalised_entries_leave_the_function() -> None:
@@ -68,8 +69,8 @@ def test_normalised_entries_leave_the_function() -> None:
     model.model_.set_weights([W / scale, b / scale, V * scale[:, np.newaxis], c])
     before = model.reconstruct(DIGITS)
     Upkeep.normalise(model.model_)
-    np.testing.assert_allclose(model.reconstruct(DIGITS), before, atol=1e-12)
-    np.testing.assert_allclose(np.linalg.norm(model.components_, axis=1), 1, rtol=1e-12)
+    assert_close(model.reconstruct(DIGITS), before, scale=1)
+    assert_close(np.linalg.norm(model.components_, axis=1), np.ones(30))
 
 
 @pytest.mark.parametrize("revive", [False, True])
@@ -113,9 +114,7 @@ def test_held_out_samples_revive_nothing(weighted: bool, monkeypatch: pytest.Mon
     assert len(X) + len(held_out) == (len(DIGITS) if weights is None else np.count_nonzero(weights))
     assert len(held_out) > 200
     np.testing.assert_array_equal(kept, [X])
-    np.testing.assert_allclose(
-        model.activation_frequency_, (model.transform(X) > 0).mean(axis=0), rtol=1e-12
-    )
+    assert_close(model.activation_frequency_, (model.transform(X) > 0).mean(axis=0))
 
 
 def test_kl_sparsity_sets_the_mean_activity() -> None:
@@ -137,16 +136,21 @@ def test_report_against_numpy() -> None:
     model = SparseAutoencoder(40, n_active=3, max_epochs=3, random_state=0).fit(DIGITS)
     code = model.transform(DIGITS)
     report = model.sparsity_report(DIGITS)
-    np.testing.assert_allclose(report["activation_frequency"], (code > 0).mean(axis=0))
-    np.testing.assert_allclose(model.activation_frequency_, (code > 0).mean(axis=0))
-    assert report["l0"] == pytest.approx((code > 0).sum(axis=1).mean())
+    assert_close(report["activation_frequency"], (code > 0).mean(axis=0))
+    assert_close(model.activation_frequency_, (code > 0).mean(axis=0))
+    assert_close(report["l0"], (code > 0).sum(axis=1).mean())
     assert report["l0"] <= 3
     np.testing.assert_array_equal(report["dead_units"], np.flatnonzero((code <= 0).all(axis=0)))
-    np.testing.assert_allclose(
-        model.reconstruct(DIGITS),
-        code @ model.components_ + model.model_.get_weights()[-1],
-        atol=1e-5,
-    )
+    kernel, bias, components, mean = (w.astype(np.float64) for w in model.model_.get_weights())
+    z = DIGITS @ kernel + bias
+    kth = np.sort(z, axis=1)[:, [-3]]
+    active = np.where(z >= kth, np.maximum(z, 0), 0)
+    assert_close(code, active, scale=1, terms=64)
+    assert_close(model.reconstruct(DIGITS), active @ components + mean, scale=1, terms=64)
+    unexplained = np.square(DIGITS - active @ components - mean).sum()
+    explained = 1 - unexplained / np.square(DIGITS - DIGITS.mean(axis=0)).sum()
+    # In float32 each of the 64 numbers of a sample is off by a few of its units.
+    assert report["explained_variance"] == pytest.approx(explained, abs=1e-6)
 
 
 def test_hidden_layers_have_sparse_codes_but_no_dictionary() -> None:
