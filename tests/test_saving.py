@@ -712,10 +712,15 @@ def test_what_is_written_bit_by_bit_replaces_as_a_whole(tmp_path: Path) -> None:
     path.write_text("old")
     path.chmod(0o640)
     link.symlink_to("a")
-    with pytest.raises(KeyError), _safefile.replacement(link) as file:
-        file.write(b"new")
-        file.flush()
-        raise KeyError
+
+    def fail() -> None:
+        with _safefile.replacement(link) as file:
+            file.write(b"new")
+            file.flush()
+            raise KeyError
+
+    with pytest.raises(KeyError):
+        fail()
     assert path.read_text() == "old"
     with _safefile.replacement(link) as file:
         file.write(b"new")
