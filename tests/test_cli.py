@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 
 import pyae
@@ -193,6 +194,24 @@ def test_codes_go_through_every_kind_of_file(
     np.testing.assert_allclose(np.load(decoded), np.load(tmp_path / "restored.npy"), rtol=1e-6)
 
 
+def test_python_is_told_of_the_scale(
+    model: Path, denoiser: Path, table: Path, tmp_path: Path, recwarn: pytest.WarningsRecorder
+) -> None:
+    """What the warning says to do gives the codes of the command."""
+    codes = tmp_path / "codes.npy"
+    assert run("encode", model, table, "-o", codes, "--drop", "name,kind") == 0
+    pyae.load(denoiser)  # images are not scaled
+    assert len(recwarn) == 0
+    with pytest.warns(
+        UserWarning, match=r"scaled features \(standard\).*\(X - offset\) / scale"
+    ) as w:
+        estimator = pyae.load(model)
+    assert w[0].filename == __file__
+    scaling = estimator.input_description_["scaling"]
+    scaled = pd.DataFrame((X - scaling["offset"]) / scaling["scale"], columns=NAMES)
+    np.testing.assert_array_equal(estimator.transform(scaled), np.load(codes))
+
+
 def test_columns_are_found_by_name(model: Path, table: Path, tmp_path: Path) -> None:
     """In whatever order they are; a table without one of them is refused."""
     head, rows = rows_of(table)
@@ -339,7 +358,9 @@ def test_info(
     assert result["layers"] == [4, 128, 2, 128, 4]
     assert result["features"] == NAMES
     assert result["scale"] == "standard"
-    assert result["parameters"] == sum(w.size for w in pyae.load(model).model_.get_weights())
+    assert result["parameters"] == sum(
+        w.size for w in Trained.load(model).estimator.model_.get_weights()
+    )
     assert run("info", denoiser) == 0
     out = capsys.readouterr().out
     assert "DenoisingAutoencoder, 64-128-16-128-64" in out

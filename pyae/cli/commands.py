@@ -132,7 +132,12 @@ def pyae(context: click.Context) -> int | None:
 @reading_options
 @json_option
 def train(**options: Any) -> None:
-    """Train an autoencoder on the samples of INPUT."""
+    """Train an autoencoder on the samples of INPUT.
+
+    The commands scale the features of later samples as those of INPUT. In Python, pyae.load warns
+    of a scale, since the model must be given scaled features there: (X - offset) / scale, with both
+    in its input_description_["scaling"].
+    """
     from pyae.cli.training import run
 
     run(options)

@@ -15,11 +15,11 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
-import pyae
 from pyae.cli.options import note
 from pyae.cli.samples import Reading, Table, numbered
 from pyae.cli.scaling import Scaling
 from pyae.cli.tables import read_table
+from pyae.saving import load_model
 
 Array = npt.NDArray[Any]
 
@@ -165,7 +165,7 @@ class Trained:
         """Read a model that `save` wrote, or that an autoencoder of Python was saved as."""
         if not path.is_file():
             raise FileNotFoundError(f"there is no model file {str(path)!r}; 'pyae train' makes one")
-        estimator = pyae.load(path)
+        estimator = load_model(path)
         if not hasattr(estimator, "inverse_transform"):
             raise ValueError(
                 f"{path}: holds a {type(estimator).__name__}; the command works with autoencoders"
