@@ -558,6 +558,25 @@ FAILURES: list[tuple[list[str], str]] = [
         "unknown loss 'mse2'",
     ),
     (["train", "{table}", "-o", "{new}", "--columns", "age", "--activation", "rely"], "'relu'"),
+    (
+        [
+            "train",
+            "{table}",
+            "-o",
+            "{new}",
+            "--columns",
+            "age,height",
+            "--learning-rate",
+            "1e30",
+            "-q",
+        ],
+        "training diverged in epoch 1 of 200; try a smaller --learning-rate",
+    ),
+    (["train", "{huge}", "-o", "{new}"], "column 'b' has values from 2 to 1e+200, too large"),
+    (
+        ["train", "{table}", "-o", "{new}", "--columns", "age", "--loss", "binary_crossentropy"],
+        "use --scale minmax",
+    ),
     (["encode", "none", "{table}", "-o", "{csv}"], "there is no model file 'none'"),
     (["encode", "{table}", "{table}", "-o", "{csv}"], "people.csv"),
     (
@@ -621,7 +640,10 @@ def test_errors_say_what_to_do(
         csv.writer(file).writerows(
             [[*head, "code1", "data", "error"], *(r + ["1"] * 3 for r in rows)]
         )
+    huge = tmp_path / "huge.csv"
+    huge.write_text("a,b\n1,2\n2,1e200\n")
     places = {
+        "huge": huge,
         "model": model,
         "table": table,
         "digits": digits,
@@ -645,7 +667,7 @@ def test_errors_say_what_to_do(
         assert err.startswith("pyae: ")
         assert err.count("\n") == 1
     assert {path: path.read_bytes() for path in before} == before
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["named.csv", "rgb.npy"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["huge.csv", "named.csv", "rgb.npy"]
 
 
 def test_ctrl_c_leaves_no_file(
