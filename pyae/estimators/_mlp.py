@@ -594,8 +594,8 @@ class MLPRegressor(RegressorMixin, _Perceptron):
             )
             if y_val.reshape(len(y_val), -1).shape != (len(held_out), n_outputs):
                 raise ValueError(
-                    f"y_val must hold {n_outputs} number(s) for each of the {len(held_out)} samples "
-                    f"of X_val, got shape {y_val.shape}"
+                    f"y_val must hold {n_outputs} number(s) for each of the {len(held_out)} "
+                    f"samples of X_val, got shape {y_val.shape}"
                 )
             validation = Samples(held_out, y_val)
         self._train(
