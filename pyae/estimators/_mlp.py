@@ -588,8 +588,16 @@ class MLPRegressor(RegressorMixin, _Perceptron):
         if (X_val is None) != (y_val is None):
             raise ValueError("X_val and y_val must be given together")
         if X_val is not None:
-            held_out = check_array(y_val, ensure_2d=False, dtype="numeric", input_name="y_val")
-            validation = Samples(self._validation_inputs(X_val), np.asarray(held_out))
+            held_out = self._validation_inputs(X_val)
+            y_val = np.asarray(
+                check_array(y_val, ensure_2d=False, dtype="numeric", input_name="y_val")
+            )
+            if y_val.reshape(len(y_val), -1).shape != (len(held_out), n_outputs):
+                raise ValueError(
+                    f"y_val must hold {n_outputs} number(s) for each of the {len(held_out)} "
+                    f"samples of X_val, got shape {y_val.shape}"
+                )
+            validation = Samples(held_out, y_val)
         self._train(
             [*self._hidden_layers(), self._output_layer(n_outputs, self.output_activation)],
             samples,
