@@ -12,8 +12,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
+from pyae.cli.samples import Reading, Table
 from pyae.cli.scaling import KINDS, Scaling
-from pyae.cli.tables import Reading, Table, read_labels, read_table, write_table
+from pyae.cli.tables import read_labels, read_table, write_table
 
 finite = st.floats(allow_nan=False, allow_infinity=False, width=64)
 matrices = hnp.arrays(np.float64, st.tuples(st.integers(1, 6), st.integers(1, 4)), elements=finite)

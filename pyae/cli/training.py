@@ -14,8 +14,9 @@ import numpy as np
 
 from pyae.cli.options import note, reading, say
 from pyae.cli.outputs import check_output
+from pyae.cli.samples import Table
 from pyae.cli.scaling import Scaling
-from pyae.cli.tables import Table, read_table
+from pyae.cli.tables import read_table
 from pyae.cli.trained import SUFFIX, Trained
 
 
