@@ -56,6 +56,7 @@ class Table:
     texts: dict[str, list[str]] = field(default_factory=dict)
     digits: int = 17  # that are significant, in text
     unused: list[str] = field(default_factory=list)
+    header_missed: bool = False  # a CSV file in which none was found
 
     @property
     def column_names(self) -> list[str]:
@@ -81,6 +82,9 @@ def choose_columns(
     carried = {index(name, "--keep or --labels") for name in how.keep}
     dropped = {index(name, "--drop") for name in how.drop}
     if how.columns:
+        twice = [name for name in how.columns if how.columns.count(name) > 1]
+        if twice:
+            raise ValueError(f"{path}: --columns: {twice[0]!r} is there twice")
         return [index(name, "--columns") for name in how.columns]
     if wanted is not None and has_names:
         missing = [name for name in wanted if name not in place]
