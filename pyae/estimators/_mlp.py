@@ -11,7 +11,13 @@ from sklearn.utils.validation import check_array, column_or_1d, validate_data
 
 from pyae import losses
 from pyae._arrays import Floats, as_weights
-from pyae.estimators._base import NetworkEstimator, Samples, as_activations, as_sizes
+from pyae.estimators._base import (
+    NetworkEstimator,
+    Samples,
+    all_or_nothing,
+    as_activations,
+    as_sizes,
+)
 from pyae.estimators._classes import as_labels, classes_of, numbers_of, with_class_weight
 from pyae.layers import Dense
 
@@ -182,6 +188,7 @@ class MLPClassifier(ClassifierMixin, _Perceptron):
 
     # ---- training --------------------------------------------------------------------------------
 
+    @all_or_nothing
     def fit(
         self, X: Any, y: Any, sample_weight: Any = None, X_val: Any = None, y_val: Any = None
     ) -> Any:
@@ -216,6 +223,7 @@ class MLPClassifier(ClassifierMixin, _Perceptron):
         classes = self.classes_ if goes_on else classes_of(labels)
         return self._fit(X, labels, classes, sample_weight, X_val, y_val)
 
+    @all_or_nothing
     def partial_fit(self, X: Any, y: Any, classes: Any = None, sample_weight: Any = None) -> Any:
         """Train on these samples once, going on from what is fitted already.
 
@@ -517,6 +525,7 @@ class MLPRegressor(RegressorMixin, _Perceptron):
 
     # ---- training --------------------------------------------------------------------------------
 
+    @all_or_nothing
     def fit(
         self, X: Any, y: Any, sample_weight: Any = None, X_val: Any = None, y_val: Any = None
     ) -> Any:
@@ -545,6 +554,7 @@ class MLPRegressor(RegressorMixin, _Perceptron):
         """
         return self._fit(X, y, sample_weight, not self._goes_on(), X_val, y_val)
 
+    @all_or_nothing
     def partial_fit(self, X: Any, y: Any, sample_weight: Any = None) -> Any:
         """Train on these samples once, going on from what is fitted already.
 
