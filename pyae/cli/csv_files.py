@@ -179,7 +179,9 @@ def _numbers(path: Path, delimiter: str, header: bool, names: list[str], use: li
     return np.array(rows, dtype=np.float64)
 
 
-def _bad_cell(path: Path, line: int, row: list[str], names: list[str], bad: list[int]) -> ValueError:
+def _bad_cell(
+    path: Path, line: int, row: list[str], names: list[str], bad: list[int]
+) -> ValueError:
     """Return the error that names the first cell of a line that is not a number."""
     cell, name = row[bad[0]].strip(), names[bad[0]]
     if cell.lower() in _MISSING:
