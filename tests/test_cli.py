@@ -321,6 +321,10 @@ def test_images_to_files_of_all_kinds_and_back(suffix: str, digits: Path, tmp_pa
     np.testing.assert_allclose(made.values, expected.values, atol=1e-6)
     names = [] if suffix == ".npy" else [f"{i:02}.png" for i in range(20)]
     assert made.texts.get("file", []) == expected.texts.get("file", []) == names
+    assert run("decode", model, codes, "-o", tmp_path / "made", *keep) == 0
+    made_names = sorted(path.name for path in (tmp_path / "made").iterdir())
+    assert made_names == (names or [f"{i:02}.png" for i in range(1, 21)])
+    assert run("encode", model, folder, "-o", tmp_path / "c.csv", "--keep", "name") == 1
 
 
 def test_names_that_numpy_savez_cannot_store(model: Path, table: Path, tmp_path: Path) -> None:

@@ -214,14 +214,58 @@ def test_interrupted_fit_is_usable(name: str) -> None:
     assert np.isfinite(np.asarray(output(estimator, X), dtype=float)).all()
 
 
+def _refused(name: str, X: Any, y: Any) -> dict[str, tuple[dict[str, Any], dict[str, Any]]]:
+    """Return parameters and arguments that `fit` refuses, by what is wrong with them."""
+    good = {"X": X, "y": y}
+    if name in TRANSFORMERS:
+        bad_y = np.full((len(X), 1), np.nan)
+    elif name == "MLPRegressor":
+        bad_y = np.where(y == y[0], np.nan, y)
+    else:
+        bad_y = y + 0.5
+    number = "max_iter" if name == "LogisticRegression" else "max_epochs"
+    cases: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
+        "number of steps": ({number: 0}, good),
+        "dtype": ({"dtype": "float16"}, good),
+        "verbose": ({"verbose": 7}, good),
+        "callbacks": ({"callbacks": 5}, good),
+        "NaN": ({}, {**good, "X": np.where(X.flat[0] == X, np.nan, X)}),
+        "sample_weight": ({}, {**good, "sample_weight": np.ones(len(X) + 1)}),
+    }
+    if name not in ("Autoencoder", "SparseAutoencoder"):  # these ignore y
+        cases["y"] = ({}, {**good, "y": bad_y})
+    if name in NETWORKS:
+        y_val = {} if name in TRANSFORMERS else {"y_val": y}
+        held_out = {"X_val": X[:, :1], **y_val}
+        cases["X_val"] = ({}, {**good, **held_out})
+        cases["validation"] = ({"early_stopping": True, "validation_fraction": 2.0}, good)
+    return cases
+
+
 @pytest.mark.parametrize("name", NAMES)
-def test_refused_data_leave_the_fit_as_it_was(name: str) -> None:
+def test_refused_fit_leaves_the_fitted_as_it_was(name: str) -> None:
     X, y = data(name)
-    fitted = make(name).fit(X, y)
-    before = output(fitted, X)
-    with pytest.raises(ValueError, match="NaN"):
-        fitted.fit(np.where(X[0, 0] == X, np.nan, X), y)
-    np.testing.assert_array_equal(output(fitted, X), before)
+    frame = pd.DataFrame(X, columns=[f"f{i}" for i in range(X.shape[1])])
+    fitted = make(name).fit(frame, y)
+    before = output(fitted, frame)
+    state, parameters = dict(vars(fitted)), fitted.get_params()
+    for params, arguments in _refused(name, X[:, :4], y).values():
+        fitted.set_params(**params)
+        with pytest.raises((ValueError, TypeError)):
+            fitted.fit(**arguments)
+        fitted.set_params(**parameters)
+        assert vars(fitted) == state  # n_features_in_ and feature_names_in_ too
+        np.testing.assert_array_equal(output(fitted, frame), before)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_refused_first_fit_leaves_nothing(name: str) -> None:
+    X, y = data(name)
+    for params, arguments in _refused(name, X, y).values():
+        estimator = make(name, **params)
+        with pytest.raises((ValueError, TypeError)):
+            estimator.fit(**arguments)
+        assert not [attribute for attribute in vars(estimator) if attribute.endswith("_")]
 
 
 @pytest.mark.parametrize("name", NETWORKS)

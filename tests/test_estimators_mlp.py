@@ -136,3 +136,7 @@ def test_validation_needs_both() -> None:
         for part in ({"X_val": X_DIGITS}, {"y_val": y}):
             with pytest.raises(ValueError, match="X_val and y_val must be given together"):
                 cls(max_epochs=1).fit(X_DIGITS, y, **part)
+    with pytest.raises(ValueError, match=r"y_val must hold 1 number\(s\) for each of the 5"):
+        MLPRegressor().fit(X_DIGITS, Y_DIGITS, X_val=X_DIGITS[:5], y_val=np.ones((5, 2)))
+    with pytest.raises(ValueError, match="y_val must hold the classes"):
+        MLPClassifier().fit(X_DIGITS, Y_DIGITS, X_val=X_DIGITS[:5], y_val=np.arange(5) + 7)

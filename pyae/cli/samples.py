@@ -82,9 +82,9 @@ def choose_columns(
     carried = {index(name, "--keep or --labels") for name in how.keep}
     dropped = {index(name, "--drop") for name in how.drop}
     if how.columns:
-        twice = [name for name in how.columns if how.columns.count(name) > 1]
-        if twice:
-            raise ValueError(f"{path}: --columns: {twice[0]!r} is there twice")
+        for name in how.columns:
+            if how.columns.count(name) > 1:
+                raise ValueError(f"{path}: --columns: {name!r} is there twice")
         return [index(name, "--columns") for name in how.columns]
     if wanted is not None and has_names:
         missing = [name for name in wanted if name not in place]

@@ -83,6 +83,9 @@ def write_table(path: Path, table: Table) -> None:
         with new_folder(path) as folder:
             images.write_folder(folder, table.values, table.image_shape, table.texts.get("file"))
         return
+    twice = set(table.texts) & set(table.column_names)
+    if twice and suffix not in array_files.SUFFIXES:  # the names of images beside features
+        raise ValueError(f"{path}: two columns would be called {min(twice)!r}; write .npz")
     with replacement(path) as file:
         if suffix in csv_files.SUFFIXES:
             csv_files.write_csv(file, table, suffix)
@@ -110,8 +113,9 @@ def check_kept(keep: Sequence[str], made: Sequence[str], output: Path) -> None:
         One is called like what is written, or such a file has no place for it.
     """
     suffix = output.suffix.lower()
-    if keep and suffix in ("", ".npy"):
-        kind = "a folder of images" if not suffix else "a .npy file"
+    names_of_images = not suffix and set(keep) == {"file"}
+    if keep and suffix in ("", ".npy") and not names_of_images:
+        kind = "a .npy file" if suffix else "a folder of images"
         raise ValueError(
             f"--keep {','.join(keep)}: {kind} holds no columns to carry along; write .npz, .csv "
             "or Parquet"
@@ -173,6 +177,9 @@ def _require_finite(path: Path, table: Table) -> None:
 def _read_images(path: Path, how: Reading) -> Table:
     if how.columns or how.drop:
         raise ValueError(f"{path}: images have no columns; --columns and --drop are for tables")
+    lost = [name for name in how.keep if name != "file"]
+    if lost:
+        raise ValueError(f"{path}: images have no columns but 'file', their names; no {lost[0]!r}")
     pixels, names = images.read_folder(path, how.size, how.color)
     shape = pixels.shape[1:]
     values = pixels.reshape(len(pixels), math.prod(shape)).astype(np.float32) / np.float32(255)

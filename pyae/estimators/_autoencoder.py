@@ -11,7 +11,13 @@ from sklearn.utils.validation import check_is_fitted
 
 from pyae._arguments import positive_int
 from pyae._arrays import Floats, as_samples, as_weights
-from pyae.estimators._base import NetworkEstimator, Samples, as_activations, as_sizes
+from pyae.estimators._base import (
+    NetworkEstimator,
+    Samples,
+    all_or_nothing,
+    as_activations,
+    as_sizes,
+)
 from pyae.layers import Dense
 from pyae.model import Sequential
 
@@ -186,6 +192,7 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, NetworkEsti
 
     # ---- training --------------------------------------------------------------------------------
 
+    @all_or_nothing
     def fit(self, X: Any, y: Any = None, sample_weight: Any = None, X_val: Any = None) -> Any:
         """Train the autoencoder.
 
@@ -214,6 +221,7 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, NetworkEsti
         validation = None if X_val is None else Samples(self._validation_inputs(X_val))
         return self._fit(samples, validation)
 
+    @all_or_nothing
     def partial_fit(self, X: Any, y: Any = None, sample_weight: Any = None) -> Any:
         """Train on these samples once, going on from what is fitted already.
 

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import os
-from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any, Concatenate, ParamSpec, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -31,6 +32,27 @@ _AUTO_NAMES = ("adam", "adamw", "nadam")
 
 _AUTO_BATCH = 32  # samples an update
 _FEW = _AUTO_BATCH  # samples: one batch by default, where their order cannot matter
+
+_Estimator = TypeVar("_Estimator", bound="NetworkEstimator")
+_Arguments = ParamSpec("_Arguments")
+
+
+def all_or_nothing(
+    fit: Callable[Concatenate[_Estimator, _Arguments], Any],
+) -> Callable[Concatenate[_Estimator, _Arguments], Any]:
+    """Make a method that fits leave the estimator as it was where it raises before training."""
+
+    @functools.wraps(fit)
+    def method(self: _Estimator, /, *args: _Arguments.args, **kwargs: _Arguments.kwargs) -> Any:
+        before = dict(vars(self))
+        try:
+            return fit(self, *args, **kwargs)
+        except BaseException:
+            if vars(self).get("history_") is before.get("history_"):  # a training has its own
+                self.__dict__ = before
+            raise
+
+    return method
 
 
 @dataclasses.dataclass(frozen=True)
@@ -90,7 +112,7 @@ class NetworkEstimator(BaseEstimator):
 
     Subclasses have the parameters ``optimizer learning_rate batch_size max_epochs early_stopping
     validation_fraction n_iter_no_change dtype precision n_threads warm_start random_state verbose
-    callbacks``, and call `_train` with the layers they want.
+    callbacks``, and `all_or_nothing` methods that call `_train` with the layers they want.
 
     What a fit learned is in attributes that end with an underscore: the network in ``model_``, and
     arrays and plain data in all others, which `_get_state` and `_set_state` carry.
@@ -145,8 +167,8 @@ class NetworkEstimator(BaseEstimator):
     ) -> None:
         """Train a network of these layers, and keep it, its history and what else is `learned`.
 
-        An exception before training began leaves the estimator as it was. One that ends training
-        (Ctrl-C, an error in a callback) leaves it fitted, with the weights of the last update.
+        An exception before training began keeps nothing. One that ends training (Ctrl-C, an error
+        in a callback) leaves the estimator fitted, with the weights of the last update.
         """
         epochs = 1 if incremental else positive_int(self.max_epochs, "max_epochs")
         resume = self._goes_on() or (incremental and self._is_fitted())

@@ -51,9 +51,9 @@ def numbers_of(labels: Labels, classes: npt.NDArray[Any], name: str = "y") -> La
         return labels
     unknown = np.setdiff1d(labels, classes)
     if len(unknown):
-        raise ValueError(
-            f"{name} must hold the classes {classes.tolist()} alone, got {unknown.tolist()}"
-        )
+        more = ", ..." if len(unknown) > 5 else ""
+        got = ", ".join(map(repr, unknown[:5].tolist()))
+        raise ValueError(f"{name} must hold the classes {classes.tolist()} alone, got {got}{more}")
     return np.searchsorted(classes, labels)
 
 

@@ -12,7 +12,7 @@ from pyae import noise as noise_module
 from pyae._arrays import Floats
 from pyae._spec import unknown_name
 from pyae.estimators._autoencoder import Autoencoder
-from pyae.estimators._base import Samples
+from pyae.estimators._base import Samples, all_or_nothing
 
 
 class DenoisingAutoencoder(Autoencoder):
@@ -175,6 +175,7 @@ class DenoisingAutoencoder(Autoencoder):
         self.verbose = verbose
         self.callbacks = callbacks
 
+    @all_or_nothing
     def fit(self, X: Any, y: Any = None, sample_weight: Any = None, X_val: Any = None) -> Any:
         """Train the autoencoder on clean samples, or on pairs of noisy and clean ones.
 
@@ -214,6 +215,7 @@ class DenoisingAutoencoder(Autoencoder):
             validation = Samples(inputs, _clean(clean, inputs.shape, "X_val[1]"))
         return self._fit(samples, validation, noise)
 
+    @all_or_nothing
     def partial_fit(self, X: Any, y: Any = None, sample_weight: Any = None) -> Any:
         """Train on these samples once, going on from what is fitted already.
 

@@ -14,7 +14,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 from pyae._arguments import positive_int
 from pyae._arrays import Floats, as_weights
 from pyae.callbacks import EarlyStopping, resolve_callbacks
-from pyae.estimators._base import NetworkEstimator, Samples
+from pyae.estimators._base import NetworkEstimator, Samples, all_or_nothing
 from pyae.estimators._classes import as_labels, classes_of, numbers_of, with_class_weight
 from pyae.estimators._log_loss import Objective
 from pyae.estimators._newton import Vector, minimize
@@ -142,6 +142,7 @@ class LogisticRegression(ClassifierMixin, NetworkEstimator):
 
     # ---- training --------------------------------------------------------------------------------
 
+    @all_or_nothing
     def fit(self, X: Any, y: Any, sample_weight: Any = None) -> Any:
         """Find the optimal coefficients.
 
@@ -194,7 +195,7 @@ class LogisticRegression(ClassifierMixin, NetworkEstimator):
                 f"the optimum was not reached in max_iter={max_iter} steps (the classes may be "
                 "separable: try a smaller C; or L-BFGS may need standardised features)",
                 ConvergenceWarning,
-                stacklevel=2,
+                stacklevel=3,  # from fit's caller
             )
         return self
 

@@ -11,7 +11,13 @@ from sklearn.utils.validation import check_array, column_or_1d, validate_data
 
 from pyae import losses
 from pyae._arrays import Floats, as_weights
-from pyae.estimators._base import NetworkEstimator, Samples, as_activations, as_sizes
+from pyae.estimators._base import (
+    NetworkEstimator,
+    Samples,
+    all_or_nothing,
+    as_activations,
+    as_sizes,
+)
 from pyae.estimators._classes import as_labels, classes_of, numbers_of, with_class_weight
 from pyae.layers import Dense
 
@@ -182,6 +188,7 @@ class MLPClassifier(ClassifierMixin, _Perceptron):
 
     # ---- training --------------------------------------------------------------------------------
 
+    @all_or_nothing
     def fit(
         self, X: Any, y: Any, sample_weight: Any = None, X_val: Any = None, y_val: Any = None
     ) -> Any:
@@ -216,6 +223,7 @@ class MLPClassifier(ClassifierMixin, _Perceptron):
         classes = self.classes_ if goes_on else classes_of(labels)
         return self._fit(X, labels, classes, sample_weight, X_val, y_val)
 
+    @all_or_nothing
     def partial_fit(self, X: Any, y: Any, classes: Any = None, sample_weight: Any = None) -> Any:
         """Train on these samples once, going on from what is fitted already.
 
@@ -463,8 +471,8 @@ class MLPRegressor(RegressorMixin, _Perceptron):
     >>> import numpy as np
     >>> from pyae import MLPRegressor
     >>> X = np.linspace(-2, 2, 400).reshape(-1, 1)
-    >>> regressor = MLPRegressor((64,), random_state=0).fit(X, np.sin(3 * X[:, 0]))
-    >>> regressor.score(X, np.sin(3 * X[:, 0])) > 0.99
+    >>> regressor = MLPRegressor((64,), random_state=0).fit(X, X[:, 0] ** 2)
+    >>> regressor.score(X, X[:, 0] ** 2) > 0.99
     True
     """
 
@@ -517,6 +525,7 @@ class MLPRegressor(RegressorMixin, _Perceptron):
 
     # ---- training --------------------------------------------------------------------------------
 
+    @all_or_nothing
     def fit(
         self, X: Any, y: Any, sample_weight: Any = None, X_val: Any = None, y_val: Any = None
     ) -> Any:
@@ -545,6 +554,7 @@ class MLPRegressor(RegressorMixin, _Perceptron):
         """
         return self._fit(X, y, sample_weight, not self._goes_on(), X_val, y_val)
 
+    @all_or_nothing
     def partial_fit(self, X: Any, y: Any, sample_weight: Any = None) -> Any:
         """Train on these samples once, going on from what is fitted already.
 
@@ -588,8 +598,16 @@ class MLPRegressor(RegressorMixin, _Perceptron):
         if (X_val is None) != (y_val is None):
             raise ValueError("X_val and y_val must be given together")
         if X_val is not None:
-            held_out = check_array(y_val, ensure_2d=False, dtype="numeric", input_name="y_val")
-            validation = Samples(self._validation_inputs(X_val), np.asarray(held_out))
+            held_out = self._validation_inputs(X_val)
+            y_val = np.asarray(
+                check_array(y_val, ensure_2d=False, dtype="numeric", input_name="y_val")
+            )
+            if y_val.reshape(len(y_val), -1).shape != (len(held_out), n_outputs):
+                raise ValueError(
+                    f"y_val must hold {n_outputs} number(s) for each of the {len(held_out)} "
+                    f"samples of X_val, got shape {y_val.shape}"
+                )
+            validation = Samples(held_out, y_val)
         self._train(
             [*self._hidden_layers(), self._output_layer(n_outputs, self.output_activation)],
             samples,
