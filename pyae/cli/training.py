@@ -89,7 +89,7 @@ def _require_range(path: Path, table: Table, scaling: Scaling, scaled: Any) -> N
 def _require_shares(scale: str, targets: Any) -> None:
     """Refuse targets that are no probabilities where the loss is of probabilities."""
     low, high = float(targets.min()), float(targets.max())
-    if 0 <= low and high <= 1 + 1e-12:  # what minmax makes of the largest value
+    if low >= 0 and high <= 1 + 1e-12:  # what minmax makes of the largest value
         return
     remedy = "choose another --loss" if scale == "minmax" else "use --scale minmax"
     raise ValueError(
