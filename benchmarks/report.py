@@ -146,7 +146,8 @@ def render(records: dict[str, dict[str, Any]]) -> str:
 def main(results: Path = RESULTS) -> None:
     records = {
         path.stem: json.loads(path.read_text(encoding="utf-8"))
-        for path in sorted(results.glob("*.json"))
+        for pattern in ("kernels*.json", "training*.json")  # those that compare speed
+        for path in sorted(results.glob(pattern))
     }
     target = results.parent / "RESULTS.md"
     target.write_text(render(records), encoding="utf-8")

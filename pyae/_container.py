@@ -90,7 +90,7 @@ def pack(kind: str, content: dict[str, Any], tensors: Tensors) -> bytes:
 
 
 def unpack(path: Path) -> tuple[dict[str, Any], Tensors]:
-    """Return the document and the arrays of a file; the arrays are read-only.
+    """Return the document and the arrays of a file.
 
     Raises
     ------

@@ -95,6 +95,8 @@ def decode(value: Any, tensors: Tensors) -> Any:
 
 
 def _store(array: npt.NDArray[Any], name: str, tensors: Tensors) -> str:
+    while name in tensors:  # {"a.b": x, "a": {"b": y}}
+        name += "+"
     native = array.astype(array.dtype.newbyteorder("="), order="C", copy=False)
     tensors[name] = np.ascontiguousarray(native).reshape(array.shape)
     return name
@@ -104,9 +106,11 @@ def _encode_array(array: npt.NDArray[Any], name: str, tensors: Tensors) -> Any:
     kind = array.dtype.kind
     if kind in "biu" or (kind == "f" and array.dtype.itemsize <= 8):
         return {"$array": _store(array, name, tensors)}
-    if kind in "UO":  # text, and objects that are plain themselves
-        items = encode([encode(v, name, tensors) for v in array.ravel().tolist()], name, tensors)
-        dtype = array.dtype.newbyteorder("=").str
+    if kind in "UOT":  # text, and objects that are plain themselves
+        values = array.ravel().tolist()
+        items = [encode(value, f"{name}.{i}", tensors) for i, value in enumerate(values)]
+        # A text of any length (T) is an object in NumPy 1.
+        dtype = "|O" if kind == "T" else array.dtype.newbyteorder("=").str
         return {"$objects": {"dtype": dtype, "shape": list(array.shape), "items": items}}
     raise TypeError(f"{name} cannot be saved: a file holds no arrays of dtype {array.dtype}")
 
@@ -146,7 +150,8 @@ def _decode_objects(value: Any, tensors: Tensors) -> npt.NDArray[Any]:
     if dtype.kind == "U" and dtype.itemsize > 4 * max(longest, 1):
         raise ValueError(f"an array's dtype {dtype} is longer than its longest text")
     array: npt.NDArray[Any] = np.empty(len(items), dtype)
-    array[:] = items
+    for i, item in enumerate(items):  # one by one: NumPy would unpack sequences
+        array[i] = item
     return np.reshape(array, tuple(shape))
 
 

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import hashlib
 import os
 import secrets
 import stat
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
+
+try:
+    import fcntl
+except ImportError:  # a platform without locks
+    fcntl = None  # type: ignore[assignment]
 
 _SUFFIX = ".tmp"
 
@@ -74,14 +78,30 @@ def write_file(path: Path, data: bytes) -> None:
         The file cannot be written (see `check_writable`), or the disk is full. The old file, if
         there was one, is as it was.
     """
+    with _replacement(path) as descriptor:
+        left = memoryview(data)
+        while left:
+            left = left[os.write(descriptor, left) :]
+
+
+@contextlib.contextmanager
+def replacement(path: Path) -> Iterator[BinaryIO]:
+    """Give a file to write to, which takes a path's place when all went well.
+
+    For what is not at hand as a whole; otherwise as `write_file`.
+    """
+    with _replacement(path) as descriptor, os.fdopen(descriptor, "wb", closefd=False) as file:
+        yield file
+
+
+@contextlib.contextmanager
+def _replacement(path: Path) -> Iterator[int]:
     target = check_writable(path)
     _remove_abandoned(target)
     with _temporary(target) as (descriptor, temporary):
         if target.exists():
             os.fchmod(descriptor, stat.S_IMODE(target.stat().st_mode) & 0o777)
-        left = memoryview(data)
-        while left:
-            left = left[os.write(descriptor, left) :]
+        yield descriptor
         os.fsync(descriptor)
         os.replace(temporary, target)
     _sync_folder(target.parent)
@@ -95,8 +115,9 @@ def _temporary(target: Path) -> Iterator[tuple[int, Path]]:
         flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
         descriptor = os.open(temporary, flags, 0o666)
         try:
-            with contextlib.suppress(OSError):  # a file system without locks
-                fcntl.flock(descriptor, fcntl.LOCK_EX)
+            if fcntl is not None:
+                with contextlib.suppress(OSError):  # a file system without locks
+                    fcntl.flock(descriptor, fcntl.LOCK_EX)
             if os.fstat(descriptor).st_nlink:  # otherwise taken for abandoned before it was locked
                 yield descriptor, temporary
                 return
@@ -116,8 +137,10 @@ def _prefix(target: Path) -> str:
 def _remove_abandoned(target: Path) -> None:
     """Remove what processes that were killed while they wrote this target left behind.
 
-    A process that still writes holds a lock.
+    A process that still writes holds a lock; without locks nobody knows, and all stays.
     """
+    if fcntl is None:
+        return
     for path in target.parent.glob(_prefix(target) + "*" + _SUFFIX):
         with contextlib.suppress(OSError):
             descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)

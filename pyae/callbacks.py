@@ -161,8 +161,9 @@ class Checkpoint(Callback):
     ----------
     path : str or path object
         The file, by custom with the suffix ``.safetensors``. When it is there already, it must be
-        this fit's: the same network, data, seed and options. Only `epochs` may differ: a fit that
-        ended after them goes on when there are more.
+        this fit's: the same network, data, seed and options. Of data, the shape, the type and up to
+        256 rows, evenly spread, are compared: changes of others are not noticed. Only `epochs` may
+        differ: a fit that ended after them goes on when there are more.
     every_epochs : int, optional
         Write after so many epochs. By default after each one, unless `every_seconds` is given.
     every_seconds : float, optional

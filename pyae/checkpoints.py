@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
+import json
+import math
 import time
 from typing import Any
 
@@ -102,10 +104,22 @@ class Run:
             self._newest = self.start = self._read(n_features)
 
     def restore_callbacks(self) -> None:
-        """Give callbacks the states that the file holds."""
-        if self.start is not None:
-            for callback, state in zip(self._callbacks, self.start.callbacks, strict=True):
+        """Give callbacks the states that the file holds.
+
+        Raises
+        ------
+        FileFormatError
+            One does not take its state.
+        """
+        if self.start is None:
+            return
+        for callback, state in zip(self._callbacks, self.start.callbacks, strict=True):
+            try:
                 callback.set_state(state)
+            except (ValueError, TypeError, LookupError, AttributeError) as error:
+                name = type(callback).__name__
+                problem = f"holds no state of callback {name}: {type(error).__name__}: {error}"
+                raise FileFormatError(self._path, problem) from error
 
     def epoch_end(self, epoch: int, history: History) -> None:
         """Write the file where it is time to; the fit's last epoch waits for `finish`."""
@@ -230,28 +244,47 @@ def _problem(training: dict[str, Any], loaded: Sequential) -> str:
     """Return what is wrong with a file's state of a fit; nothing, unless it was made to do harm."""
     n = loaded.n_parameters
     settings, stopping = training["settings"], training["stopping"]
-    if training["n_epochs"] != len(loaded.history.epoch) or type(training["over"]) is not bool:
+    n_epochs = training["n_epochs"]
+    if type(n_epochs) is not int or n_epochs != len(loaded.history.epoch):
         return "its number of epochs is not its history's"
-    if not isinstance(settings, dict) or not isinstance(training["callbacks"], list):
+    if type(training["over"]) is not bool:
+        return "it does not say whether the fit is over"
+    if not _is_plain(settings) or not isinstance(training["callbacks"], list):
         return "its settings are none"
     names = settings.get("callbacks")
     if not isinstance(names, list) or len(names) != len(training["callbacks"]):
         return "its callbacks have no states"
-    flat = [training["parameters"]]
+    flat = [(training["parameters"], [(n,)])]
     if stopping is not None:
+        if settings.get("early_stopping") is None:
+            return "it has early stopping without its settings"
         if not isinstance(stopping, dict) or set(stopping) != _STOPPING:
             return "what early stopping has seen is not there"
         if [type(stopping[name]) for name in ("best", "waited", "best_epoch")] != [float, int, int]:
             return "what early stopping has seen are no numbers"
-        flat.append(stopping["best_parameters"])
-    for array in flat:
+        waited, best_epoch = stopping["waited"], stopping["best_epoch"]
+        if math.isnan(stopping["best"]):
+            return "the best loss is no number"
+        if not 0 <= waited <= n_epochs or not -1 <= best_epoch < n_epochs:
+            return "what early stopping has seen are epochs that never were"
+        flat.append((stopping["best_parameters"], [(n,), (0,)]))
+    for array, shapes in flat:
         if array is None:
             continue
         if not isinstance(array, np.ndarray) or array.dtype != loaded.dtype:
             return "its parameters are of another type"
-        if array.shape not in ((n,), (0,)) or not np.isfinite(array).all():
+        if array.shape not in shapes or not np.isfinite(array).all():
             return "its parameters are of another number, or not finite"
     return ""
+
+
+def _is_plain(settings: Any) -> bool:
+    """Whether settings are a dict that can be compared with another: without arrays."""
+    try:
+        json.dumps(settings)
+    except TypeError:
+        return False
+    return isinstance(settings, dict)
 
 
 def _is_exhausted(stopping: dict[str, Any] | None, early: dict[str, Any] | None) -> bool:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import dataclasses
 import os
+import warnings
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
@@ -67,6 +68,15 @@ def load(path: str | os.PathLike[str]) -> Any:
     Sequential or estimator
         What was saved; an estimator comes without callbacks.
 
+    Warns
+    -----
+    UserWarning
+        ``pyae train`` has trained the estimator on features that it had scaled (``--scale``, by
+        default ``standard`` for tables). The commands scale by themselves; in Python, give it
+        ``(X - scaling["offset"]) / scaling["scale"]`` with
+        ``scaling = estimator.input_description_["scaling"]``, and bring what it reconstructs back
+        with ``X * scaling["scale"] + scaling["offset"]``.
+
     Raises
     ------
     FileFormatError
@@ -85,8 +95,22 @@ def load(path: str | os.PathLike[str]) -> Any:
     ...     pyae.load(path)
     <pyae.Sequential 4-2-4, loss mean_squared_error, optimizer adam, float32>
     """
-    where = as_path(path)
-    document, tensors = unpack(where)
+    model = load_model(as_path(path))
+    scale = scale_of(model)
+    if scale is not None:
+        warnings.warn(
+            f"{os.fspath(path)!r}: the {type(model).__name__} was trained by the command line on "
+            f"scaled features ({scale}) and must be given such: (X - offset) / scale, with the "
+            "'offset' and 'scale' in its input_description_['scaling']",
+            UserWarning,
+            stacklevel=2,
+        )
+    return model
+
+
+def load_model(path: Path) -> Any:
+    """Return what a file holds, as `load` does, without a word on the scale of its features."""
+    document, tensors = unpack(path)
     kind, content = document["kind"], document["content"]
     try:
         if kind == "Sequential":
@@ -98,8 +122,16 @@ def load(path: str | os.PathLike[str]) -> Any:
             raise ValueError(f"{kind!r} is no kind of model")
         _require_used(tensors)
     except _BAD as error:
-        _refuse(where, document, error)
+        _refuse(path, document, error)
     return model
+
+
+def scale_of(model: Any) -> str | None:
+    """Return how the command line scaled a model's features; None if they are as they were."""
+    description = getattr(model, "input_description_", None)
+    scaling = description.get("scaling") if isinstance(description, dict) else None
+    kind = scaling.get("kind", "none") if isinstance(scaling, dict) else "none"
+    return None if kind == "none" else str(kind)
 
 
 def save_network(model: Sequential, path: Path, training: dict[str, Any] | None = None) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import random
 import signal
@@ -436,42 +437,80 @@ def test_two_checkpoints_are_refused(tmp_path: Path) -> None:
         network().fit(X, checkpoint=3)
 
 
-FORGED: dict[str, tuple[str, Any]] = {
-    "epochs": ("n_epochs", 2),
-    "epochs text": ("n_epochs", "3"),
-    "over": ("over", "no"),
-    "settings": ("settings", [1]),
-    "callbacks": ("callbacks", [1, 2]),
-    "stopping": ("stopping", {"best": 1.0}),
-    "stopping text": (
-        "stopping",
-        {"best": "low", "waited": 1, "best_epoch": 1, "best_parameters": np.zeros(0, "f4")},
-    ),
-    "best parameters": (
-        "stopping",
-        {"best": 0.1, "waited": 1, "best_epoch": 1, "best_parameters": np.zeros(3, "f4")},
-    ),
-    "parameters": ("parameters", np.zeros(2, "f4")),
-    "parameters double": ("parameters", np.zeros(58)),
-    "parameters NaN": ("parameters", np.full(58, np.nan, "f4")),
-    "a field more": ("run", 1),
-}
+STOPPING = {"best": 0.1, "waited": 1, "best_epoch": 1, "best_parameters": np.zeros(0, "f4")}
+FORGED: list[tuple[str, str, Any, str]] = [
+    # (case, field, value, what the message must match)
+    ("epochs", "n_epochs", 2, "number of epochs"),
+    ("epochs float", "n_epochs", 3.0, "number of epochs"),
+    ("epochs text", "n_epochs", "3", "number of epochs"),
+    ("over", "over", "no", "whether the fit is over"),
+    ("settings", "settings", [1], "settings"),
+    ("settings array", "settings", {"batch_size": np.zeros(2)}, "settings"),
+    ("settings without callbacks", "settings", {}, "callbacks"),
+    ("callbacks", "callbacks", [1, 2], "callbacks"),
+    ("callbacks text", "callbacks", "a", "settings"),
+    ("stopping", "stopping", {"best": 1.0}, "is not there"),
+    ("stopping list", "stopping", [1], "is not there"),
+    ("best text", "stopping", {**STOPPING, "best": "low"}, "no numbers"),
+    ("best NaN", "stopping", {**STOPPING, "best": math.nan}, "no number"),
+    ("waited", "stopping", {**STOPPING, "waited": 2**70}, "never were"),
+    ("waited negative", "stopping", {**STOPPING, "waited": -1}, "never were"),
+    ("best epoch", "stopping", {**STOPPING, "best_epoch": 3}, "never were"),
+    ("best", "stopping", {**STOPPING, "best_parameters": np.zeros(3, "f4")}, "another number"),
+    ("best list", "stopping", {**STOPPING, "best_parameters": [1]}, "another type"),
+    ("parameters", "parameters", np.zeros(2, "f4"), "another number"),
+    ("parameters none", "parameters", np.zeros(0, "f4"), "another number"),
+    ("parameters double", "parameters", np.zeros(58), "another type"),
+    ("parameters NaN", "parameters", np.full(58, np.nan, "f4"), "not finite"),
+    ("a field more", "run", 1, "not that of a checkpoint"),
+]
 
 
-@pytest.mark.parametrize("name", FORGED)
-def test_forged_checkpoints_are_refused(name: str, tmp_path: Path) -> None:
-    path, (field, value) = tmp_path / "a", FORGED[name]
-    network().fit(X, epochs=3, checkpoint=path)
+@pytest.mark.parametrize("case", FORGED, ids=lambda case: case[0])
+def test_forged_checkpoints_are_refused(case: Any, tmp_path: Path) -> None:
+    path, (_, field, value, message) = tmp_path / "a", case
+    early = EarlyStopping("loss")
+    network().fit(X, epochs=3, checkpoint=path, callbacks=early)
     model, training = saving.load_network(path)
     assert training is not None
     assert model.n_parameters == 58
     saving.save_network(model, path, {**training, field: value})
     other = network()
     with pytest.raises(
-        pyae.FileFormatError, match=r"a (holds no state of a fit|does not describe)"
+        pyae.FileFormatError, match=rf"a (holds no state of a fit|does not describe).*{message}"
     ):
-        other.fit(X, epochs=5, checkpoint=path)
+        other.fit(X, epochs=5, checkpoint=path, callbacks=early)
     assert not other.built
+
+
+def test_early_stopping_of_a_fit_without_it_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "a"
+    network().fit(X, epochs=3, checkpoint=path)
+    model, training = saving.load_network(path)
+    assert training is not None
+    saving.save_network(model, path, {**training, "stopping": STOPPING})
+    with pytest.raises(pyae.FileFormatError, match="without its settings"):
+        network().fit(X, epochs=5, checkpoint=path)
+
+
+class Counter(Callback):
+    """Keeps a number by name."""
+
+    def get_state(self) -> Any:
+        return {"n": 1}
+
+    def set_state(self, state: Any) -> None:
+        self.n = state["n"]
+
+
+def test_a_state_that_a_callback_does_not_take_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "a"
+    network().fit(X, epochs=3, checkpoint=path, callbacks=Counter())
+    model, training = saving.load_network(path)
+    assert training is not None
+    saving.save_network(model, path, {**training, "callbacks": [{"m": 1}]})
+    with pytest.raises(pyae.FileFormatError, match="a holds no state of callback Counter: KeyErr"):
+        network().fit(X, epochs=5, checkpoint=path, callbacks=Counter())
 
 
 # ----------------------------------------------------------------------------------------- killing

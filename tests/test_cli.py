@@ -11,10 +11,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 
 import pyae
 from pyae import cli
+from pyae.cli import commands, tables
+from pyae.cli.samples import Reading
 from pyae.cli.trained import Trained
 
 N = 80
@@ -191,6 +194,24 @@ def test_codes_go_through_every_kind_of_file(
     np.testing.assert_allclose(np.load(decoded), np.load(tmp_path / "restored.npy"), rtol=1e-6)
 
 
+def test_python_is_told_of_the_scale(
+    model: Path, denoiser: Path, table: Path, tmp_path: Path, recwarn: pytest.WarningsRecorder
+) -> None:
+    """What the warning says to do gives the codes of the command."""
+    codes = tmp_path / "codes.npy"
+    assert run("encode", model, table, "-o", codes, "--drop", "name,kind") == 0
+    pyae.load(denoiser)  # images are not scaled
+    assert len(recwarn) == 0
+    with pytest.warns(
+        UserWarning, match=r"scaled features \(standard\).*\(X - offset\) / scale"
+    ) as w:
+        estimator = pyae.load(model)
+    assert w[0].filename == __file__
+    scaling = estimator.input_description_["scaling"]
+    scaled = pd.DataFrame((X - scaling["offset"]) / scaling["scale"], columns=NAMES)
+    np.testing.assert_array_equal(estimator.transform(scaled), np.load(codes))
+
+
 def test_columns_are_found_by_name(model: Path, table: Path, tmp_path: Path) -> None:
     """In whatever order they are; a table without one of them is refused."""
     head, rows = rows_of(table)
@@ -279,6 +300,60 @@ def test_folders_of_images(digits: Path, tmp_path: Path) -> None:
     assert run("encode", path, folder, "-o", tmp_path / "codes.csv", "--size", "8x8") == 0
 
 
+@pytest.mark.parametrize("suffix", [".csv", ".npz", ".npy", ".parquet"])
+def test_images_to_files_of_all_kinds_and_back(suffix: str, digits: Path, tmp_path: Path) -> None:
+    """The names of images are carried along wherever there is a place for them."""
+    image_module = pytest.importorskip("PIL.Image")
+    if suffix == ".parquet":
+        pytest.importorskip("pyarrow")
+    folder, model = tmp_path / "images", tmp_path / "m.safetensors"
+    folder.mkdir()
+    pixels = np.load(digits)[:20]
+    for i, image in enumerate(pixels):
+        image_module.fromarray(image).save(folder / f"{i:02}.png")
+    assert run("train", folder, "-o", model, "--code", "3", "--epochs", "2", "-q") == 0
+    codes, back, again = (tmp_path / f"{name}{suffix}" for name in ("codes", "back", "again"))
+    keep = [] if suffix == ".npy" else ["--keep", "file"]
+    assert run("encode", model, folder, "-o", codes) == 0
+    assert run("decode", model, codes, "-o", back, *keep) == 0
+    assert run("reconstruct", model, folder, "-o", again) == 0
+    made, expected = (tables.read_table(path, Reading(keep=keep[1:])) for path in (back, again))
+    np.testing.assert_allclose(made.values, expected.values, atol=1e-6)
+    names = [] if suffix == ".npy" else [f"{i:02}.png" for i in range(20)]
+    assert made.texts.get("file", []) == expected.texts.get("file", []) == names
+    assert run("decode", model, codes, "-o", tmp_path / "made", *keep) == 0
+    made_names = sorted(path.name for path in (tmp_path / "made").iterdir())
+    assert made_names == (names or [f"{i:02}.png" for i in range(1, 21)])
+    assert run("encode", model, folder, "-o", tmp_path / "c.csv", "--keep", "name") == 1
+
+
+def test_names_that_numpy_savez_cannot_store(model: Path, table: Path, tmp_path: Path) -> None:
+    head, rows = rows_of(table)
+    source, codes = tmp_path / "a.csv", tmp_path / "codes.npz"
+    with open(source, "w", encoding="utf-8", newline="") as file:
+        csv.writer(file).writerows([["file", *head[1:]], *rows])
+    assert run("encode", model, source, "-o", codes, "--keep", "file,kind") == 0
+    with np.load(codes) as archive:
+        assert archive.files == ["data", "file", "kind"]
+        assert archive["data"].shape == (N, 2)
+        assert archive["file"].tolist() == [row[0] for row in rows]
+        assert archive["kind"].tolist() == KINDS.tolist()
+
+
+def test_links_stay_links(model: Path, table: Path, tmp_path: Path) -> None:
+    for name in ("codes.csv", "picture.png", "m.onnx", "m.safetensors"):
+        (tmp_path / name).symlink_to(tmp_path / f"real-{name}")
+    columns = ["--columns", "age,height", "--epochs", "1", "-q"]
+    assert run("encode", model, table, "-o", tmp_path / "codes.csv") == 0
+    assert run("plot", "latent", model, table, "-o", tmp_path / "picture.png") == 0
+    assert run("train", table, "-o", tmp_path / "m.safetensors", *columns) == 0
+    assert run("export", model, "-o", tmp_path / "m.onnx") == 0
+    for name in ("codes.csv", "picture.png", "m.onnx", "m.safetensors"):
+        assert (tmp_path / name).is_symlink()
+        assert (tmp_path / f"real-{name}").is_file()
+    assert len(list(tmp_path.iterdir())) == 8
+
+
 def test_info(
     model: Path, denoiser: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -287,7 +362,9 @@ def test_info(
     assert result["layers"] == [4, 128, 2, 128, 4]
     assert result["features"] == NAMES
     assert result["scale"] == "standard"
-    assert result["parameters"] == sum(w.size for w in pyae.load(model).model_.get_weights())
+    assert result["parameters"] == sum(
+        w.size for w in Trained.load(model).estimator.model_.get_weights()
+    )
     assert run("info", denoiser) == 0
     out = capsys.readouterr().out
     assert "DenoisingAutoencoder, 64-128-16-128-64" in out
@@ -409,6 +486,31 @@ def test_as_a_process(tmp_path: Path) -> None:
     assert "_PYAE_COMPLETE=bash_complete" in shell(_PYAE_COMPLETE="bash_source").stdout
 
 
+@pytest.mark.parametrize(
+    ("arguments", "lines"),
+    [
+        (["--help"], ["pyae encode model.safetensors data.csv -o codes.csv"]),
+        (["--help"], ['eval "$(_PYAE_COMPLETE=bash_source pyae)"']),
+        (
+            ["plot", "--help"],
+            [
+                "latent          codes as points in the plane",
+                "errors          the distribution of reconstruction errors",
+            ],
+        ),
+        *(([name, "--help"], []) for name in commands.pyae.commands),
+    ],
+)
+def test_help_keeps_its_lines(
+    arguments: list[str], lines: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(*arguments) == 0
+    out = capsys.readouterr().out
+    assert "\\b" not in out
+    assert "\b" not in out
+    assert set(lines) <= {line.strip() for line in out.splitlines()}
+
+
 def test_help_is_there_at_once() -> None:
     """What takes time to import is imported by the commands that need it."""
     code = (
@@ -446,6 +548,8 @@ BAD_LINES: list[tuple[list[str], str]] = [
     (["plot", "latent", "{model}", "-o", "{png}"], "'plot latent' needs samples"),
     (["plot", "latent", "{model}", "{table}", "-o", "{png}", "--components", "1"], "two numbers"),
     (["score", "{model}", "{table}", "--quantile", "1.5"], "1.5 is not in the range"),
+    (["score", "{model}", "{table}", "--quantile", "0.9", "--threshold", "1"], "not both"),
+    (["train", "{table}", "-o", "{new}", "--columns", "age", "--drop", "name"], "not both"),
 ]
 FAILURES: list[tuple[list[str], str]] = [
     (["train", "none.csv", "-o", "{new}"], "there is no file or folder 'none.csv'"),
@@ -458,6 +562,25 @@ FAILURES: list[tuple[list[str], str]] = [
         "unknown loss 'mse2'",
     ),
     (["train", "{table}", "-o", "{new}", "--columns", "age", "--activation", "rely"], "'relu'"),
+    (
+        [
+            "train",
+            "{table}",
+            "-o",
+            "{new}",
+            "--columns",
+            "age,height",
+            "--learning-rate",
+            "1e30",
+            "-q",
+        ],
+        "training diverged in epoch 1 of 200; try a smaller --learning-rate",
+    ),
+    (["train", "{huge}", "-o", "{new}"], "column 'b' has values from 2 to 1e+200, too large"),
+    (
+        ["train", "{table}", "-o", "{new}", "--columns", "age", "--loss", "binary_crossentropy"],
+        "use --scale minmax",
+    ),
     (["encode", "none", "{table}", "-o", "{csv}"], "there is no model file 'none'"),
     (["encode", "{table}", "{table}", "-o", "{csv}"], "people.csv"),
     (
@@ -473,8 +596,20 @@ FAILURES: list[tuple[list[str], str]] = [
         ["decode", "{model}", "{digits}", "-o", "{csv}"],
         "64 columns, but codes of this model have 2",
     ),
+    (
+        ["encode", "{model}", "{named}", "-o", "{csv}", "--keep", "code1"],
+        "a column 'code1' already",
+    ),
+    (["encode", "{model}", "{named}", "-o", "{npz}", "--keep", "data"], "a column 'data' already"),
+    (["encode", "{model}", "{table}", "-o", "{npy}", "--keep", "name"], "a .npy file holds no"),
+    (
+        ["reconstruct", "{model}", "{table}", "-o", "{csv}", "--keep", "age"],
+        "a column 'age' already",
+    ),
+    (["decode", "{model}", "{table}", "-o", "{csv}", "--keep", "age"], "a column 'age' already"),
+    (["score", "{model}", "{named}", "-o", "{csv}", "--keep", "error"], "a column 'error' already"),
+    (["reconstruct", "{denoiser}", "{digits}", "-o", "{folder}"], "is there already; choose"),
     (["denoise", "{model}", "{table}", "-o", "{csv}"], "train with --kind denoising"),
-    (["score", "{model}", "{table}", "--quantile", "0.9", "--threshold", "1"], "not both"),
     (["plot", "grid", "{model}", "{table}", "-o", "{png}"], "trained on a table"),
     (["plot", "errors", "{model}", "{table}", "-o", "a.doc"], "suffix '.doc'"),
     (["plot", "latent", "{model}", "{table}", "-o", "{png}", "--labels", "no"], "no column 'no'"),
@@ -503,7 +638,16 @@ def test_errors_say_what_to_do(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     np.save(tmp_path / "rgb.npy", np.zeros((5, 4, 4, 3), np.uint8))
+    head, rows = rows_of(table)
+    named = tmp_path / "named.csv"
+    with open(named, "w", encoding="utf-8", newline="") as file:
+        csv.writer(file).writerows(
+            [[*head, "code1", "data", "error"], *(r + ["1"] * 3 for r in rows)]
+        )
+    huge = tmp_path / "huge.csv"
+    huge.write_text("a,b\n1,2\n2,1e200\n")
     places = {
+        "huge": huge,
         "model": model,
         "table": table,
         "digits": digits,
@@ -512,6 +656,10 @@ def test_errors_say_what_to_do(
         "csv": tmp_path / "new.csv",
         "png": tmp_path / "new.png",
         "rgb": tmp_path / "rgb.npy",
+        "npz": tmp_path / "new.npz",
+        "npy": tmp_path / "new.npy",
+        "folder": table.parent,
+        "named": named,
     }
     before = {path: path.read_bytes() for path in (model, table, digits)}
     capsys.readouterr()
@@ -523,7 +671,7 @@ def test_errors_say_what_to_do(
         assert err.startswith("pyae: ")
         assert err.count("\n") == 1
     assert {path: path.read_bytes() for path in before} == before
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["rgb.npy"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["huge.csv", "named.csv", "rgb.npy"]
 
 
 def test_ctrl_c_leaves_no_file(
@@ -549,7 +697,7 @@ def test_an_output_is_replaced_whole_or_not_at_all(
         raise OSError(28, "No space left on device", str(output))
 
     with monkeypatch.context() as patch:
-        patch.setattr("pyae.cli.tables._write_csv", broken)
+        patch.setattr("pyae.cli.csv_files.write_csv", broken)
         assert run("encode", model, table, "-o", output) == 1
     assert output.read_text() == "old"
     assert list(tmp_path.iterdir()) == [output]

@@ -12,8 +12,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
+from pyae.cli.samples import Reading, Table
 from pyae.cli.scaling import KINDS, Scaling
-from pyae.cli.tables import Reading, Table, read_labels, read_table, write_table
+from pyae.cli.tables import read_labels, read_table, write_table
 
 finite = st.floats(allow_nan=False, allow_infinity=False, width=64)
 matrices = hnp.arrays(np.float64, st.tuples(st.integers(1, 6), st.integers(1, 4)), elements=finite)
@@ -59,6 +60,9 @@ HEADERS: list[tuple[str, list[str] | None, list[list[float]]]] = [
     ('"a","b"\n"1","2"\n', ["a", "b"], [[1, 2]]),
     ("a\n1\n2\n", ["a"], [[1], [2]]),
     ("1990,b\n1,2\n", ["1990", "b"], [[1, 2]]),
+    ("a,b\n1,2\n  \n3,4\n", ["a", "b"], [[1, 2], [3, 4]]),
+    ("a,b\n1,True\n2,false\n", ["a", "b"], [[1, 1], [2, 0]]),
+    ("True,2\nFalse,3\n", None, [[1, 2], [0, 3]]),
     ("1e3,-.5\n+2,0x\n".replace("0x", "7"), None, [[1000, -0.5], [2, 7]]),
 ]
 
@@ -74,6 +78,14 @@ def test_headers_and_delimiters_are_found(
     assert table.values.tolist() == values
 
 
+def test_spaces_between_cells(tmp_path: Path) -> None:
+    path = tmp_path / "a.txt"
+    path.write_text('a   "b c"\n 1  2 \n\n   \n3 True\n')
+    table = read_table(path, Reading(delimiter=" "))
+    assert table.names == ["a", "b c"]
+    assert table.values.tolist() == [[1, 2], [3, 1]]
+
+
 def test_columns_are_chosen(tmp_path: Path) -> None:
     path = tmp_path / "a.csv"
     path.write_text("id,x,y,kind\nu,1,2,k\nv,3,4,l\n")
@@ -86,6 +98,9 @@ def test_columns_are_chosen(tmp_path: Path) -> None:
     assert dropped.texts == {"id": ["u", "v"]}
     wanted = read_table(path, Reading(), ["y"])
     assert wanted.values.tolist() == [[2], [4]]
+    with pytest.raises(ValueError, match="--columns: 'x' is there twice"):
+        read_table(path, Reading(columns=("x", "y", "x")))
+    assert not dropped.header_missed
     path.write_text("u,1,2\nv,3,4\n")
     assert read_table(path, Reading(columns=("3", "2"))).values.tolist() == [[2, 1], [4, 3]]
     assert read_table(path, Reading(drop=("1",))).values.tolist() == [[1, 2], [3, 4]]
@@ -100,7 +115,17 @@ BAD_FILES: list[tuple[str, bytes, str]] = [
     ("a.csv", b"a;b\n1,5;2\n", "write decimals with a point"),
     ("a.csv", b"a,b\n1,2\n3\n", "line 3 has 1 cells, but the first line has 2"),
     ("a.csv", b"a,a\n1,2\n", "two columns are called 'a'"),
-    ("a.csv", b"a,b\n1,nan\n", "column 'b' of sample 1 is nan"),
+    ("a.csv", b"a,b\n1,5,2,3\n", "line 2 has 4 cells, but the first .* decimals with a point"),
+    ("a.csv", b"1,2\n1,2,3\n", "line 2 has 3 cells, but the first line has 2"),
+    ("a.csv", b"a,b\n1,nan\n", r"column 'b' is empty \(nan\) in line 2; fill it"),
+    ("a.csv", b"a,b\n\n1,2\n3,NA\n", r"column 'b' is empty \(NA\) in line 4; fill it"),
+    ("a.csv", b"a,b\n \n1,2\n1_000,2\n", "column 'a' is not numeric: '1_000' in line 4"),
+    ("a.csv", b'a,b\n"1,000",2\n', "has '1,000' in line 2: remove the separators of thousands"),
+    ("a.csv", b"a b\n1 2\n", "say so with --delimiter ' '"),
+    ("a.csv", b"1 2\n3 4\n", "say so with --delimiter ' '"),
+    ("a.csv", "a,b\n1,2\n".encode("utf-16"), "save it as 'CSV UTF-8'"),
+    ("a.csv", "a,b\n1,2\n".encode("utf-16-le"), "save it as 'CSV UTF-8'"),
+    ("a.csv", "a,b\n1,2\n1,\xe4\n".encode("latin-1"), "save it as 'CSV UTF-8'"),
     ("a.csv", b"a,b\n1,inf\n", "column 'b' of sample 1 is inf"),
     ("a.csv", b"a,b\n1,\xff\n", "not a text file in UTF-8"),
     ("a.doc", b"1", "readable are .csv"),

@@ -358,20 +358,37 @@ def test_a_start_that_is_not_finite_diverges() -> None:
     assert model.get_weights()[0] == 1e200
 
 
-@pytest.mark.parametrize("scalar", [-3.0, -0.5, 1e300, math.inf, math.nan, 7.0])
-def test_a_state_that_cannot_be_is_lived_with(scalar: float) -> None:
+@pytest.mark.parametrize("kept", [0, 1, 7, 2**62])
+def test_a_state_that_cannot_be_is_lived_with(kept: int) -> None:
     X, y = digits()
     model = classifier()
     fit(model, X, y, epochs=3)
     before = model.evaluate(X, y)
     network = model._built_network()
     state = network.state()
-    state["scalar"] = scalar
+    state["kept"] = kept
     state["slots"][::7] = math.nan
     network.set_state(state)
     history = fit(model, X, y, epochs=5)
     assert not history.diverged
     assert model.evaluate(X, y) < before
+
+
+def test_a_state_with_negative_counts_is_refused() -> None:
+    network = classifier().build(64)._built_network()
+    for name in ("step", "kept", "idle"):
+        with pytest.raises(ValueError, match="must not be negative"):
+            network.set_state({**network.state(), name: -1})
+
+
+def test_a_search_that_gives_up_is_no_convergence() -> None:
+    X, y = digits()
+    model = classifier(optimizer=pyae.optimizers.LBFGS(max_line_search=1))
+    history = fit(model, X, y, epochs=500)
+    _, gradients = model.loss_and_gradients(X, y)
+    assert max(np.abs(g).max() for g in gradients) > 1e-6
+    assert len(history.history["loss"]) < 500
+    assert not history.converged
 
 
 def test_weights_set_in_a_callback_are_seen() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import json
+import math
 import os
 import pickle
 import stat
@@ -163,6 +164,15 @@ def test_saving_in_a_callback(tmp_path: Path) -> None:
 
 # ------------------------------------------------------------------------------------ plain values
 
+
+def of_objects(*items: Any) -> Any:
+    """Return an array with one object an item, sequences included."""
+    array = np.empty(len(items), dtype=object)
+    for i, item in enumerate(items):
+        array[i] = item
+    return array
+
+
 PLAIN = st.recursive(
     st.none()
     | st.booleans()
@@ -183,6 +193,9 @@ PLAIN = st.recursive(
             np.array([True, False]),
             np.array(["a", "bcd"]),
             np.array(["x", None, 3], dtype=object),
+            of_objects("a", math.nan, (1, 2), [1.5, 2.5], [3.5], noise.Gaussian(0.1)),
+            of_objects(np.arange(3.0), np.array(2), of_objects([], {"a": ()})),
+            {"a.b": np.arange(2), "a": {"b": np.arange(3)}, "a.b+": [0.5, 1.5]},
             np.zeros((0, 3)),
             np.array(2.5),
             np.arange(6.0).reshape(2, 3).T,
@@ -214,7 +227,10 @@ def assert_equal_and_alike(a: Any, b: Any) -> None:
     if isinstance(a, np.ndarray):
         assert a.shape == b.shape
         assert a.dtype == b.dtype.newbyteorder("=")
-        np.testing.assert_array_equal(a, b)
+        if a.dtype == object:
+            assert_equal_and_alike(a.tolist(), b.tolist())
+        else:
+            np.testing.assert_array_equal(a, b)
     elif isinstance(a, list | tuple):
         assert len(a) == len(b)
         for pair in zip(a, b, strict=True):
@@ -672,6 +688,47 @@ _safefile.write_file(Path({str(path)!r}), b"new")
         (tmp_path / ".pyae-other.tmp").write_text("")
         small().save(path)
         assert len(list(tmp_path.iterdir())) == 3
+
+
+def test_without_locks_nothing_is_taken_for_abandoned(tmp_path: Path, monkeypatch: Any) -> None:
+    path = tmp_path / "a"
+    monkeypatch.setattr(_safefile, "fcntl", None)
+    with _safefile._temporary(path):
+        small().save(path)
+        assert len(list(tmp_path.iterdir())) == 2
+    code = f"""
+import sys
+sys.modules["fcntl"] = None
+from pathlib import Path
+from pyae import _safefile
+_safefile.write_file(Path({str(path)!r}), b"new")
+"""
+    run_python(code)
+    assert path.read_bytes() == b"new"
+
+
+def test_what_is_written_bit_by_bit_replaces_as_a_whole(tmp_path: Path) -> None:
+    path, link = tmp_path / "a", tmp_path / "link"
+    path.write_text("old")
+    path.chmod(0o640)
+    link.symlink_to("a")
+
+    def fail() -> None:
+        with _safefile.replacement(link) as file:
+            file.write(b"new")
+            file.flush()
+            raise KeyError
+
+    with pytest.raises(KeyError):
+        fail()
+    assert path.read_text() == "old"
+    with _safefile.replacement(link) as file:
+        file.write(b"new")
+        assert path.read_text() == "old"
+    assert path.read_text() == "new"
+    assert stat.S_IMODE(path.stat().st_mode) == 0o640
+    assert link.is_symlink()
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["a", "link"]
 
 
 def test_importing_pyae_imports_no_file_library() -> None:

@@ -126,6 +126,8 @@ class PyNetwork {
     result["epochs"] = model_->epochs_trained();
     result["step"] = state.step;
     result["scalar"] = state.scalar;
+    result["kept"] = state.kept;
+    result["idle"] = state.idle;
     result["slots"] = Array<T>(state.slots.size(), state.slots.data());
     return result;
   }
@@ -136,6 +138,8 @@ class PyNetwork {
     const auto epochs = reader.take_as<std::uint64_t>("epochs");
     const auto step = reader.take_as<std::int64_t>("step");
     const auto scalar = reader.take_as<double>("scalar");
+    const auto kept = reader.take_as<std::int64_t>("kept");
+    const auto idle = reader.take_as<std::int64_t>("idle");
     const auto slots = reader.take_as<Array<T>>("slots");
     reader.finish();
     OptimizerState<T>& state = model_->optimizer_state();
@@ -143,9 +147,16 @@ class PyNetwork {
       throw py::value_error("state: the optimizer has " + std::to_string(state.slots.size()) +
                             " slot values, got " + std::to_string(slots.size()));
     }
+    if (step < 0 || kept < 0 || idle < 0) {
+      throw py::value_error("state: step, kept and idle must not be negative, got " +
+                            std::to_string(step) + ", " + std::to_string(kept) + " and " +
+                            std::to_string(idle));
+    }
     model_->set_position(seed, epochs);
     state.step = step;
     state.scalar = scalar;
+    state.kept = kept;
+    state.idle = idle;
     std::copy_n(slots.data(), slots.size(), state.slots.data());
   }
 

@@ -71,7 +71,9 @@ class Team {
   // Nanoseconds. A job costs about two microseconds to share; looking at the clock costs 0.03.
   static constexpr double kWorthThread = 10e3, kWorkBetweenPolls = 20e3;
 
+  // A fork may have come since the Team was made, in a callback.
   int threads_for(Index pieces, double work) const {
+    if (threads_ == 1 || forked_after_threads()) return 1;
     const double worth = std::min(static_cast<double>(pieces), work / kWorthThread);
     return worth < threads_ ? std::max(1, static_cast<int>(worth)) : threads_;
   }

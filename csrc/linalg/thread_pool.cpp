@@ -1,8 +1,11 @@
 #include "linalg/thread_pool.hpp"
 
+#include <algorithm>
 #include <atomic>
 #include <chrono>
 #include <condition_variable>
+#include <deque>
+#include <functional>
 #include <mutex>
 #include <system_error>
 #include <thread>
@@ -57,88 +60,115 @@ class SignalsBlocked {
 #endif
 };
 
+// Holds a flag that only one thread at a time gets; another one, or the same once more (a signal's
+// handler may run within a job), does not wait for it.
+class Sole {
+ public:
+  explicit Sole(std::atomic_flag& flag) : flag_(flag), got_(!flag.test_and_set()) {}
+  ~Sole() {
+    if (got_) flag_.clear();
+  }
+  Sole(const Sole&) = delete;
+  Sole& operator=(const Sole&) = delete;
+  explicit operator bool() const { return got_; }
+
+ private:
+  std::atomic_flag& flag_;
+  bool got_;
+};
+
 class Pool {
  public:
   void run(Index pieces, int threads, ThreadPool::Function function, const void* context) {
-    const std::unique_lock<std::mutex> sole(one_job_, std::try_to_lock);
-    if (!sole || !start_workers(threads - 1)) {
+    const Sole sole(busy_);
+    const int helpers = sole ? start_workers(threads - 1) : 0;
+    if (helpers == 0) {
       for (Index piece = 0; piece < pieces; ++piece) function(context, piece, 0);
       return;
     }
     function_ = function;
     context_ = context;
     pieces_ = pieces;
-    threads_ = threads;
     next_ = 0;
     door_.fetch_and(~kClosed);
-    jobs_.fetch_add(1);
-    if (sleepers_ > 0) {
-      {
-        const std::lock_guard<std::mutex> lock(mutex_);
-      }
-      wake_.notify_all();
-    }
+    for (int n = 0; n < helpers; ++n) call(workers_[static_cast<std::size_t>(n)]);
     take_pieces(0);
     door_.fetch_or(kClosed);
     while (!watch(kWatch, [&] { return door_ == kClosed; })) std::this_thread::yield();
   }
 
-  bool was_used() const { return workers_ > 0; }
+  bool was_used() const { return n_workers_ > 0; }
 
  private:
+  struct alignas(64) Worker {
+    std::atomic<std::uint64_t> calls{0};  // to how many jobs it was called
+    std::atomic<bool> asleep{false};
+    std::condition_variable wake;
+  };
+
   void take_pieces(int worker) {
     for (Index piece = next_++; piece < pieces_; piece = next_++) {
       function_(context_, piece, worker);
     }
   }
 
-  // Whether there is at least one worker; as many as asked for, where the system gives them.
-  bool start_workers(int wanted) {
-    if (workers_ < wanted) {
-      const SignalsBlocked blocked;
-      try {
-        for (int n = workers_; n < wanted; ++n) {
-          std::thread(&Pool::work, this, n + 1, jobs_.load()).detach();
-          workers_ = n + 1;
-        }
-      } catch (const std::system_error&) {  // no more threads: those that there are do the work
-      }
+  void call(Worker& worker) {
+    ++worker.calls;
+    if (worker.asleep) {
+      {
+        const std::lock_guard<std::mutex> lock(mutex_);
+      }  // it waits by now
+      worker.wake.notify_one();
     }
-    return workers_ > 0;
   }
 
-  // The life of worker number `self`, from 1.
-  void work(int self, std::uint64_t seen) {
-    const auto new_job = [&] { return jobs_ != seen; };
-    for (;;) {
-      if (!watch(kWatch, new_job)) {
-        std::unique_lock<std::mutex> lock(mutex_);
-        ++sleepers_;
-        wake_.wait(lock, new_job);
-        --sleepers_;
+  // How many workers there are for a job that wants so many.
+  int start_workers(int wanted) {
+    if (n_workers_ < wanted) {
+      const SignalsBlocked blocked;
+      try {
+        while (n_workers_ < wanted) {
+          Worker& worker = workers_.emplace_back();
+          std::thread(&Pool::work, this, std::ref(worker), n_workers_ + 1).detach();
+          ++n_workers_;
+        }
+      } catch (const std::system_error&) {  // no more threads: those that there are do the work
+        workers_.resize(static_cast<std::size_t>(n_workers_));
       }
-      seen = jobs_;
+    }
+    return std::min<int>(wanted, n_workers_);
+  }
+
+  // The life of a worker; `number`, from 1, tells it apart.
+  void work(Worker& self, int number) {
+    std::uint64_t seen = 0;
+    const auto called = [&] { return self.calls != seen; };
+    for (;;) {
+      if (!watch(kWatch, called)) {
+        std::unique_lock<std::mutex> lock(mutex_);
+        self.asleep = true;
+        self.wake.wait(lock, called);
+        self.asleep = false;
+      }
+      seen = self.calls;
       // Who enters while the door is open is waited for; who comes too late leaves at once.
-      const bool open = (door_.fetch_add(1) & kClosed) == 0;
-      if (open && self < threads_) take_pieces(self);
+      if ((door_.fetch_add(1) & kClosed) == 0) take_pieces(number);
       door_.fetch_sub(1);
     }
   }
 
   static constexpr std::uint32_t kClosed = std::uint32_t{1} << 31;
 
-  std::mutex one_job_;
+  std::atomic_flag busy_ = ATOMIC_FLAG_INIT;
+  std::deque<Worker> workers_;  // as many as the largest job wanted; the others sleep
+  std::atomic<int> n_workers_{0};
+  std::mutex mutex_;
   // The job; written while the door is closed and nobody is inside.
   ThreadPool::Function function_ = nullptr;
   const void* context_ = nullptr;
   Index pieces_ = 0;
-  int threads_ = 0;
   alignas(64) std::atomic<Index> next_{0};                // the piece to take next
   alignas(64) std::atomic<std::uint32_t> door_{kClosed};  // how many workers are inside
-  alignas(64) std::atomic<std::uint64_t> jobs_{0};        // how many there have been
-  std::atomic<int> sleepers_{0}, workers_{0};
-  std::mutex mutex_;
-  std::condition_variable wake_;
 };
 
 // Never destroyed: its workers may be asleep in it when the process ends.

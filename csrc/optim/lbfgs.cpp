@@ -55,9 +55,8 @@ class LbfgsOptimizer final : public Optimizer<T> {
   }
 
   bool reevaluates() const override { return true; }
-  // Changes s of the parameters in the last steps, and changes y of the gradient. `scalar` counts
-  // the pairs that were ever kept, pair i standing in place i modulo the size; its fraction counts
-  // the steps since the last one that gained something.
+  // Changes s of the parameters in the last steps, and changes y of the gradient; pair i stands in
+  // place i modulo the size.
   Index n_slots() const override { return 2 * settings_.history_size; }
 
   void reset(Index n) override {
@@ -92,15 +91,15 @@ class LbfgsOptimizer final : public Optimizer<T> {
       if (fall < 0 && std::isfinite(fall) &&
           search(team, tensors, objective, {{0, loss, fall}, noise}, first, w, slope, value)) {
         const bool gained = value < loss - kEpsilonOfType * std::abs(loss);
-        const Index idle = gained ? 0 : n_idle() + 1;
+        const Index idle = gained ? 0 : this->state_.idle + 1;
         if (idle >= kPatience) return Outcome::converged;
         if (take(team, tensors, w, g)) {
-          count_idle(idle);
+          this->state_.idle = idle;
           ++this->state_.step;
           return Outcome::updated;
         }
       }
-      if (steepest) return Outcome::converged;
+      if (steepest) return first * -fall <= noise ? Outcome::converged : Outcome::stuck;
       forget();
     }
   }
@@ -112,20 +111,8 @@ class LbfgsOptimizer final : public Optimizer<T> {
   // not change any more while the parameters still become more precise.
   static constexpr Index kPatience = 10;
 
-  void forget() { this->state_.scalar = 0; }
-  // A state may come from a file: what cannot be a number of pairs is none.
-  Index n_kept() const {
-    const double kept = this->state_.scalar;
-    return kept >= 0 && kept < 1e15 ? static_cast<Index>(kept) : 0;
-  }
-  Index n_idle() const {
-    const double part = this->state_.scalar - static_cast<double>(n_kept());
-    return part >= 0 && part < 1 ? static_cast<Index>(part * 16) : 0;
-  }
-  void count_idle(Index n) {
-    this->state_.scalar = static_cast<double>(n_kept()) + static_cast<double>(n) / 16;
-  }
-  Index n_pairs() const { return std::min(n_kept(), settings_.history_size); }
+  void forget() { this->state_.kept = this->state_.idle = 0; }
+  Index n_pairs() const { return std::min<Index>(this->state_.kept, settings_.history_size); }
   T* s(Index pair) { return this->state_.slots.data() + pair % settings_.history_size * n_; }
   T* y(Index pair) { return s(pair) + settings_.history_size * n_; }
 
@@ -165,7 +152,7 @@ class LbfgsOptimizer final : public Optimizer<T> {
     for_parameters(team, n_, [&](Index begin, Index end) {
       for (Index i = begin; i < end; ++i) d[i] = -slope[i];
     });
-    const Index last = n_kept(), first = last - n_pairs();
+    const Index last = this->state_.kept, first = last - n_pairs();
     if (first == last) return;
     const auto add = [&](double factor, const T* x) {
       const T a = static_cast<T>(factor);
@@ -257,9 +244,9 @@ class LbfgsOptimizer final : public Optimizer<T> {
            [&](Index i, T l1) { dy[i] -= l1 * (sign_of(trial[i]) - sign_of(w[i])); });
     const double sy = dot(team, ds, dy, n_), yy = dot(team, dy, dy, n_);
     if (sy > kEpsilonOfType * std::sqrt(ss) * std::sqrt(yy) && std::isfinite(yy)) {
-      std::copy_n(ds, n_, s(n_kept()));
-      std::copy_n(dy, n_, y(n_kept()));
-      this->state_.scalar = static_cast<double>(n_kept() + 1);
+      std::copy_n(ds, n_, s(this->state_.kept));
+      std::copy_n(dy, n_, y(this->state_.kept));
+      ++this->state_.kept;
     }
     std::copy_n(trial, n_, w);
     std::copy_n(gradient, n_, g);

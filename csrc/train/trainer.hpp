@@ -146,7 +146,6 @@ class Trainer {
       EpochReport report;
       report.epoch = e;
       hook.progress = {e, 0, n_batches, 0};
-      network.prepare(work_, batch_size);
       const Outcome outcome = run_epoch(network, optimizer, epochs_trained, team, data, options,
                                         corruption, batch_size, hook, objective, report);
       if (outcome == Outcome::diverged) {
@@ -179,8 +178,8 @@ class Trainer {
         }
       }
       if (hook.epoch_end(report)) break;
-      if (outcome == Outcome::converged) {
-        result.converged = true;
+      if (outcome != Outcome::updated) {
+        result.converged = outcome == Outcome::converged;
         break;
       }
       if (early.active && stopping.waited > 0 && stopping.waited >= early.patience) {
@@ -215,7 +214,8 @@ class Trainer {
 
  private:
   // Diverged when the loss or the weights stopped being finite, the weights being the last finite
-  // ones; converged when no batch had a step to take, and the next epoch has the same ones.
+  // ones; converged or stuck when no batch had a step to take, and the next epoch has the same
+  // ones.
   Outcome run_epoch(Network<T>& network, Optimizer<T>& optimizer, std::uint64_t epoch,
                     const Team& team, const DataSet<T>& data, const FitOptions& options,
                     const Corruption& corruption, Index batch_size, Hook& hook,
@@ -245,10 +245,8 @@ class Trainer {
           optimizer.step(undisturbed, network.tensors(), objective,
                          loss.mean(network.sum_reduction()), network.parameters(), gradients);
       if (step == Outcome::diverged) return step;
-      if (step == Outcome::updated) {
-        outcome = step;
-        if (whole && clean) objective.remember();
-      }
+      if (step == Outcome::updated && whole && clean) objective.remember();
+      if (step == Outcome::updated || outcome == Outcome::converged) outcome = step;
       mean.add(loss, count);
       hook.progress.batch = first / batch_size + 1;
       hook.progress.loss = mean.value(network.sum_reduction());

@@ -58,7 +58,7 @@ class _Commands(click.Group):
 @click.version_option(library.__version__, prog_name="pyae", message="%(prog)s %(version)s")
 @click.pass_context
 def pyae(context: click.Context) -> int | None:
-    r"""Train and use autoencoders on tables and images, on the CPU.
+    """Train and use autoencoders on tables and images, on the CPU.
 
     \b
     pyae train data.csv -o model.safetensors --code 2 --drop species
@@ -67,7 +67,7 @@ def pyae(context: click.Context) -> int | None:
 
     Samples are read from .csv, .npy, .npz and Parquet files and folders of images; 8-bit images are
     taken as values from 0 to 1.
-    """
+    """  # noqa: D301  click wants the character, not a backslash
     if context.invoked_subcommand is None:
         click.echo(context.get_help(), err=True)
         return 2
@@ -132,7 +132,12 @@ def pyae(context: click.Context) -> int | None:
 @reading_options
 @json_option
 def train(**options: Any) -> None:
-    """Train an autoencoder on the samples of INPUT."""
+    """Train an autoencoder on the samples of INPUT.
+
+    The commands scale the features of later samples as those of INPUT. In Python, pyae.load warns
+    of a scale, since the model must be given scaled features there: (X - offset) / scale, with both
+    in its input_description_["scaling"].
+    """
     from pyae.cli.training import run
 
     run(options)
@@ -252,7 +257,7 @@ def info(model: Path | None, as_json: bool) -> None:
 @reading_options
 @json_option
 def plot(**options: Any) -> None:
-    r"""Draw a picture of MODEL and the samples of INPUT.
+    """Draw a picture of MODEL and the samples of INPUT.
 
     \b
     learning        losses against epochs (no INPUT)
@@ -262,7 +267,7 @@ def plot(**options: Any) -> None:
     grid            decoded images across the plane of codes
     activity        how often code units are active, dead units
     errors          the distribution of reconstruction errors
-    """
+    """  # noqa: D301  click wants the character, not a backslash
     from pyae.cli import drawing
 
     drawing.run(options)

@@ -9,11 +9,12 @@ import click
 import numpy as np
 import numpy.typing as npt
 
+from pyae._safefile import replacement
 from pyae.cli.options import reading, say
-from pyae.cli.outputs import atomically, check_output
-from pyae.cli.tables import Table, read_labels
+from pyae.cli.outputs import check_output
+from pyae.cli.samples import Table
+from pyae.cli.tables import read_labels
 from pyae.cli.trained import Trained
-from pyae.cli.using import _read
 
 Array = npt.NDArray[Any]
 
@@ -35,12 +36,12 @@ def run(options: dict[str, Any]) -> None:
         name = options["labels"]
         # A column of a table, but not an array in a file of its own.
         keep = () if name is None or name.endswith(".npy") else (name,)
-        table = _read(model, source, {**options, "keep": keep})
+        table = model.read(source, reading(options, keep))
         if name is not None:
             labels = read_labels(name, source, reading(options, keep), table)
     display = _draw(kind, model, table, labels, source, options)
-    with atomically(output) as temporary:
-        display.save(temporary)
+    with replacement(output) as file:
+        display.figure_.savefig(file, format=output.suffix.removeprefix(".").lower())
     say({"output": str(output)}, f"picture: {output}", options["as_json"])
 
 

@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 
 import click
 
-from pyae.cli.tables import Reading
+from pyae.cli.samples import Reading
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -108,6 +108,8 @@ def reading(options: dict[str, Any], keep: tuple[str, ...] = ()) -> Reading:
         delimiter = {"\\t": "\t", "tab": "\t"}.get(delimiter, delimiter)
         if len(delimiter) != 1:
             raise click.UsageError(f"--delimiter must be one character or 'tab', not {delimiter!r}")
+    if options["columns"] and options["drop"]:
+        raise click.UsageError("give --columns or --drop, not both")
     return Reading(
         columns=options["columns"],
         drop=options["drop"],

@@ -8,6 +8,8 @@ import shutil
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
+from pyae._safefile import check_writable
+
 
 def check_output(output: Path, inputs: Iterable[Path | None], suffixes: Iterable[str]) -> None:
     """Refuse, before anything is computed, an output that could not or must not be written.
@@ -25,8 +27,8 @@ def check_output(output: Path, inputs: Iterable[Path | None], suffixes: Iterable
     ------
     ValueError
         The suffix is none of these, or the output is an input.
-    FileNotFoundError
-        Its folder does not exist.
+    OSError
+        Its folder does not exist or cannot be written to, or there is something in the way.
     """
     allowed = list(suffixes)
     if output.suffix.lower() not in allowed:
@@ -41,28 +43,26 @@ def check_output(output: Path, inputs: Iterable[Path | None], suffixes: Iterable
         )
     if output.suffix and output.is_dir():
         raise ValueError(f"{str(output)!r} is a folder; choose another name for the output")
+    if not output.suffix and os.path.lexists(output):
+        raise ValueError(
+            f"{str(output)!r} is there already; choose another name for the folder of images"
+        )
     for path in inputs:
         if path is not None and path.exists() and output.exists() and path.samefile(output):
             raise ValueError(
                 f"{str(output)!r} is also an input and would be overwritten; choose another "
                 "name for the output"
             )
+    check_writable(output)
 
 
 @contextlib.contextmanager
-def atomically(output: Path) -> Iterator[Path]:
-    """Give a temporary path beside `output` that becomes it when all went well.
-
-    What stood at `output` before is there until the new file is complete and on the disk.
-    """
-    temporary = output.with_name(f".{output.stem}.{os.getpid()}{output.suffix}")
+def new_folder(output: Path) -> Iterator[Path]:
+    """Give the path of a folder to make, which becomes `output` when all went well."""
+    temporary = output.with_name(f".{output.name}.{os.getpid()}")
     try:
         yield temporary
-        if temporary.is_file():
-            with open(temporary, "rb") as file:
-                os.fsync(file.fileno())
-        os.replace(temporary, output)
+        os.rename(temporary, output)
     finally:
         if temporary.is_dir():
             shutil.rmtree(temporary)
-        temporary.unlink(missing_ok=True)

@@ -15,10 +15,11 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
-import pyae
-from pyae.cli.outputs import atomically
+from pyae.cli.options import note
+from pyae.cli.samples import Reading, Table, numbered
 from pyae.cli.scaling import Scaling
-from pyae.cli.tables import Table
+from pyae.cli.tables import read_table
+from pyae.saving import load_model
 
 Array = npt.NDArray[Any]
 
@@ -64,9 +65,39 @@ class Trained:
     def code_names(self) -> list[str]:
         """The names of the code's columns."""
         n = int(self.estimator.n_components)
-        return [f"code{i}" for i in range(n)]
+        return numbered("code", n)
+
+    @property
+    def columns(self) -> list[str]:
+        """The names of a sample's columns, in files that have names."""
+        return self.names or numbered("x", self.n_features)
 
     # ---- use -------------------------------------------------------------------------------------
+
+    def read(self, source: Path, how: Reading) -> Table:
+        """Read samples that are like the training samples: its features, images of its shape.
+
+        Raises
+        ------
+        OSError, ValueError, ImportError
+            As `read_table`, or they are not like these.
+        """
+        table = read_table(source, how, self.names)
+        expected = self.image_shape
+        if expected is not None and table.image_shape not in (None, expected):
+            raise ValueError(
+                f"{source}: images of {_shape(table.image_shape)}, but the model was trained on "
+                f"{_shape(expected)}; use --size {expected[1]}x{expected[0]} and --color "
+                f"{'rgb' if len(expected) == 3 else 'gray'} with a folder of images"
+            )
+        if self.names is None and table.names is not None:
+            note(f"{source}: the model has no names of features; columns are taken in order")
+        if self.names is not None and table.names is not None and table.names != self.names:
+            raise ValueError(
+                f"{source}: columns {', '.join(table.names[:8])} are not those that the model was "
+                f"trained on: {', '.join(self.names[:8])}"
+            )
+        return table
 
     def inputs(self, table: Table, path: Path) -> Array:
         """Return a table's samples as the network sees them.
@@ -127,15 +158,14 @@ class Trained:
         }
         if self.names is not None:
             self.estimator.feature_names_in_ = np.array(self.names, dtype=object)
-        with atomically(path) as temporary:
-            self.estimator.save(temporary)
+        self.estimator.save(path)
 
     @classmethod
     def load(cls, path: Path) -> Trained:
         """Read a model that `save` wrote, or that an autoencoder of Python was saved as."""
         if not path.is_file():
             raise FileNotFoundError(f"there is no model file {str(path)!r}; 'pyae train' makes one")
-        estimator = pyae.load(path)
+        estimator = load_model(path)
         if not hasattr(estimator, "inverse_transform"):
             raise ValueError(
                 f"{path}: holds a {type(estimator).__name__}; the command works with autoencoders"
@@ -157,3 +187,7 @@ def _quietly(method: Any, X: Array) -> Any:
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", "X does not have valid feature names", UserWarning)
         return method(X)
+
+
+def _shape(shape: tuple[int, ...] | None) -> str:
+    return " x ".join(map(str, shape or ()))

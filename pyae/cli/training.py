@@ -6,6 +6,7 @@ import contextlib
 import math
 import sys
 import time
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +15,9 @@ import numpy as np
 
 from pyae.cli.options import note, reading, say
 from pyae.cli.outputs import check_output
+from pyae.cli.samples import Table
 from pyae.cli.scaling import Scaling
-from pyae.cli.tables import Table, read_table
+from pyae.cli.tables import read_table
 from pyae.cli.trained import SUFFIX, Trained
 
 
@@ -35,21 +37,24 @@ def run(options: dict[str, Any]) -> None:
     truth = table if target is None else target
     is_images = truth.image_shape is not None and _in_unit_range(truth)
     kind = options["scale"] or ("none" if is_images else "standard")
-    scaling = Scaling.learn(kind, truth.values)
-    inputs = scaling.scaled(table.values)
+    with np.errstate(over="ignore", invalid="ignore"):  # named by _require_range
+        scaling = Scaling.learn(kind, truth.values)
+        inputs, targets = scaling.scaled(table.values), scaling.scaled(truth.values)
+    _require_range(source, table, scaling, inputs)
+    if target is not None:
+        _require_range(clean, target, scaling, targets)
     estimator = _estimator(options, is_images and kind == "none")
+    if estimator.loss == "binary_crossentropy":
+        _require_shares(kind, targets)
     start = time.perf_counter()
-    # The progress bar is not the result.
-    with contextlib.redirect_stdout(sys.stderr):
-        if target is None:
-            estimator.fit(inputs)
-        else:
-            estimator.fit(inputs, scaling.scaled(target.values))
+    _fit(estimator, inputs, None if target is None else targets)
     seconds = time.perf_counter() - start
 
     model = Trained(estimator, scaling, table.image_shape, table.names)
     model.learn_errors(inputs)
     model.save(output)
+    if not options["quiet"]:
+        _note_reading(source, table)
     result = _result(model, table, inputs, target, seconds, output)
     if not options["quiet"] or options["as_json"]:
         say(result, _text(result), options["as_json"])
@@ -62,6 +67,68 @@ def _check_kind(options: dict[str, Any]) -> None:
             raise click.UsageError(f"--{option} is for --kind {kind}")
     if options["noise"] is not None and options["clean"] is not None:
         raise click.UsageError("give --noise or --clean: pairs get no noise on top")
+
+
+def _require_range(path: Path, table: Table, scaling: Scaling, scaled: Any) -> None:
+    """Refuse features that the network's numbers of 32 bits cannot hold."""
+    largest = np.finfo(np.float32).max
+    fits = (np.abs(scaled) <= largest).all(axis=0)
+    fits &= np.isfinite(scaling.offset) & np.isfinite(scaling.scale)
+    if fits.all():
+        return
+    i = int(np.flatnonzero(~fits)[0])
+    column = table.values[:, i]
+    how = "as they are" if scaling.kind == "none" else f"scaled with --scale {scaling.kind}"
+    raise ValueError(
+        f"{path}: column {table.names[i] if table.names else str(i + 1)!r} has values from "
+        f"{column.min():.3g} to {column.max():.3g}, too large for numbers of 32 bits {how}; "
+        "bring them to another unit, or leave the column out"
+    )
+
+
+def _require_shares(scale: str, targets: Any) -> None:
+    """Refuse targets that are no probabilities where the loss is of probabilities."""
+    low, high = float(targets.min()), float(targets.max())
+    if low >= 0 and high <= 1 + 1e-12:  # what minmax makes of the largest value
+        return
+    remedy = "choose another --loss" if scale == "minmax" else "use --scale minmax"
+    raise ValueError(
+        f"--loss binary_crossentropy is for values from 0 to 1, but with --scale {scale} features "
+        f"go from {low:.3g} to {high:.3g}; {remedy}"
+    )
+
+
+def _note_reading(source: Path, table: Table) -> None:
+    """Say what was not asked for."""
+    if table.header_missed:
+        note(
+            f"{source}: no header found: columns are called 1, 2, ...; give --header if the first "
+            "line is one"
+        )
+    if table.unused:
+        note(f"not used: {', '.join(table.unused)}")
+
+
+def _fit(estimator: Any, inputs: Any, targets: Any) -> None:
+    """Train.
+
+    Raises
+    ------
+    ValueError
+        Training diverged: such a model is of no use.
+    """
+    from pyae import DivergenceWarning
+
+    # The progress bar is not the result.
+    with contextlib.redirect_stdout(sys.stderr), warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always", DivergenceWarning)
+        estimator.fit(inputs, targets)
+    for warning in caught:
+        if issubclass(warning.category, DivergenceWarning):
+            message, _, _ = str(warning.message).partition(":")
+            raise ValueError(f"{message}; try a smaller --learning-rate; no model was written")
+    for warning in caught:
+        note(str(warning.message))
 
 
 def _in_unit_range(table: Table) -> bool:
@@ -137,8 +204,6 @@ def _result(
     error = float(np.square(restored - truth).sum(axis=1).mean())
     total = float(np.square(truth - truth.mean(axis=0)).sum(axis=1).mean())
     history = estimator.history_
-    if table.unused:
-        note(f"not used: {', '.join(table.unused)}")
     return {
         "model": str(output),
         "kind": type(estimator).__name__,

@@ -6,12 +6,14 @@ import copy
 from pathlib import Path
 from typing import Any
 
+import click
 import numpy as np
 
 from pyae.cli import tables
-from pyae.cli.options import note, reading, say
-from pyae.cli.outputs import atomically, check_output
-from pyae.cli.tables import Table, read_table, write_table
+from pyae.cli.options import reading, say
+from pyae.cli.outputs import check_output
+from pyae.cli.samples import Table
+from pyae.cli.tables import check_kept, read_table, write_table
 from pyae.cli.trained import Trained
 
 
@@ -28,7 +30,8 @@ def transform(options: dict[str, Any], what: str) -> None:
             f"{model_path}: was trained as {type(model.estimator).__name__}, not to remove noise; "
             "use 'pyae reconstruct', or train with --kind denoising"
         )
-    table = _read(model, source, options)
+    check_kept(options["keep"], model.code_names if what == "encode" else model.columns, output)
+    table = model.read(source, reading(options, options["keep"]))
     inputs = model.inputs(table, source)
     if what == "encode":
         made = Table(model.encode(inputs), model.code_names, None, table.texts, model.digits)
@@ -46,6 +49,7 @@ def decode(options: dict[str, Any]) -> None:
     model = Trained.load(model_path)
     suffixes = [*tables.SUFFIXES, *([""] if model.image_shape is not None else [])]
     check_output(output, [model_path, source], suffixes)
+    check_kept(options["keep"], model.columns, output)
     codes = read_table(source, reading(options, options["keep"]), model.code_names)
     if codes.values.shape[1] != len(model.code_names):
         raise ValueError(
@@ -69,11 +73,12 @@ def score(options: dict[str, Any]) -> None:
     model_path, source, output = options["model"], options["data"], options["output"]
     quantile, threshold = options["quantile"], options["threshold"]
     if quantile is not None and threshold is not None:
-        raise ValueError("give --quantile or --threshold, not both")
+        raise click.UsageError("give --quantile or --threshold, not both")
     model = Trained.load(model_path)
     if output is not None:
         check_output(output, [model_path, source], tables.SUFFIXES)
-    table = _read(model, source, options)
+        check_kept(options["keep"], ["error", "outlier"], output)
+    table = model.read(source, reading(options, options["keep"]))
     errors = model.errors(model.inputs(table, source))
     if quantile is not None:
         of_input = options["against"] == "input"
@@ -165,8 +170,7 @@ def export(options: dict[str, Any]) -> None:
     estimator = model.estimator
     if model.scaling.kind != "none":
         estimator = _with_scaling(model, path)
-    with atomically(output) as temporary:
-        pyae.export_onnx(estimator, temporary)
+    pyae.export_onnx(estimator, output)
     result = {"output": str(output), "bytes": output.stat().st_size}
     say(result, f"written: {output}", options["as_json"])
 
@@ -192,31 +196,6 @@ def _with_scaling(model: Trained, path: Path) -> Any:
     weights[-1] = weights[-1] * scale + offset
     network.set_weights(weights)
     return estimator
-
-
-def _read(model: Trained, source: Path, options: dict[str, Any]) -> Table:
-    """Read samples for a model: its columns, resized to its images."""
-    how = reading(options, options.get("keep", ()))
-    table = read_table(source, how, model.names)
-    expected = model.image_shape
-    if expected is not None and table.image_shape not in (None, expected):
-        raise ValueError(
-            f"{source}: images of {_shape(table.image_shape)}, but the model was trained on "
-            f"{_shape(expected)}; use --size {expected[1]}x{expected[0]} and --color "
-            f"{'rgb' if len(expected) == 3 else 'gray'} with a folder of images"
-        )
-    if model.names is None and table.names is not None:
-        note(f"{source}: the model has no names of features; columns are taken in order")
-    if model.names is not None and table.names is not None and table.names != model.names:
-        raise ValueError(
-            f"{source}: columns {', '.join(table.names[:8])} are not those that the model was "
-            f"trained on: {', '.join(model.names[:8])}"
-        )
-    return table
-
-
-def _shape(shape: tuple[int, ...] | None) -> str:
-    return " x ".join(map(str, shape or ()))
 
 
 def _say_written(table: Table, output: Path, options: dict[str, Any]) -> None:

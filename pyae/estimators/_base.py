@@ -374,9 +374,9 @@ class NetworkEstimator(BaseEstimator):
         save_estimator(self, as_path(path))
 
     def _get_state(self) -> dict[str, Any]:
-        """Return what a fit learned beside the network, by attribute: arrays and JSON-able data.
+        """Return what a fit learned beside the network, by attribute: arrays and plain data.
 
-        The network is ``model_``. Arrays of strings that are objects come as lists.
+        The network is ``model_``.
 
         Raises
         ------
@@ -384,20 +384,15 @@ class NetworkEstimator(BaseEstimator):
             The estimator is not fitted.
         """
         check_is_fitted(self)
-        state = {
+        return {
             name: value
             for name, value in vars(self).items()
             if name.endswith("_") and not name.startswith("_") and name != "model_"
-        }
-        return {
-            name: value.tolist() if _is_objects(value) else value for name, value in state.items()
         }
 
     def _set_state(self, state: Mapping[str, Any], model: Sequential) -> None:
         """Make this the fitted estimator that `_get_state` and its network came from."""
         for name, value in state.items():
-            if name in ("feature_names_in_", "classes_") and isinstance(value, list):
-                value = np.asarray(value, dtype=object)
             setattr(self, name, value)
         self.model_ = model
 
@@ -440,7 +435,3 @@ def as_activations(value: Any, n_layers: int, name: str) -> list[Activation]:
             )
         return [resolve_activation(item, f"{name}[{i}]") for i, item in enumerate(value)]
     return [resolve_activation(value, name)] * n_layers
-
-
-def _is_objects(value: Any) -> bool:
-    return isinstance(value, np.ndarray) and value.dtype.kind in "OT"
