@@ -269,10 +269,10 @@ def test_newton_solves_a_quadratic_in_one_step(l1: float) -> None:
     assert at.expected < 1e-12
     slope = A @ at.w - b  # optimal: -l1 sign(w) where w is not 0, within l1 where it is
     active = at.w != 0
-    np.testing.assert_allclose(slope[active], -l1 * np.sign(at.w[active]), atol=1e-10)
-    assert (np.abs(slope[~active]) <= l1 + 1e-10).all()
+    assert_close(slope[active], -l1 * np.sign(at.w[active]), scale=np.linalg.norm(A, 2))
+    assert (np.abs(slope[~active]) <= l1 * (1 + 1e-12)).all()
     if not l1:
-        np.testing.assert_allclose(at.w, np.linalg.solve(A, b), rtol=1e-9)
+        assert_close(at.w, np.linalg.solve(A, b), scale=np.linalg.cond(A))
 
 
 def test_newton_ends_where_no_step_leads_down() -> None:
