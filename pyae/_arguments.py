@@ -28,13 +28,26 @@ def positive_int(value: Any, name: str) -> int:
     return result
 
 
-def positive_float(value: Any, name: str) -> float:
-    """Return a finite number above 0."""
+def number(value: Any, name: str, allowed: str = "a number") -> float:
+    """Return a value that is a real number, but no boolean."""
     if isinstance(value, bool) or not hasattr(value, "__float__"):
-        raise TypeError(f"{name} must be a number, got {value!r}")
-    result = float(value)
+        raise TypeError(f"{name} must be {allowed}, got {value!r}")
+    return float(value)
+
+
+def positive_float(value: Any, name: str, allowed: str = "a number") -> float:
+    """Return a finite number above 0."""
+    result = number(value, name, allowed)
     if not 0 < result < float("inf"):
         raise ValueError(f"{name} must be positive and finite, got {value!r}")
+    return result
+
+
+def not_negative(value: Any, name: str) -> float:
+    """Return a finite number of at least 0."""
+    result = number(value, name)
+    if not 0 <= result < float("inf"):
+        raise ValueError(f"{name} must be finite and not negative, got {value!r}")
     return result
 
 

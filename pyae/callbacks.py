@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
-from pyae._arguments import integer
+from pyae._arguments import integer, not_negative, positive_int
 
 if TYPE_CHECKING:
     from pyae.model import History, Sequential
@@ -126,10 +126,7 @@ class EarlyStopping(Callback):
             raise ValueError(f"monitor must be 'val_loss' or 'loss', got {self.monitor!r}")
         if integer(self.patience, "patience") < 0:
             raise ValueError(f"patience must not be negative, got {self.patience}")
-        if isinstance(self.min_delta, bool) or not hasattr(self.min_delta, "__float__"):
-            raise TypeError(f"min_delta must be a number, got {self.min_delta!r}")
-        if not 0 <= self.min_delta < float("inf"):
-            raise ValueError(f"min_delta must be finite and not negative, got {self.min_delta}")
+        not_negative(self.min_delta, "min_delta")
         if not isinstance(self.restore_best_weights, bool):
             raise TypeError(
                 f"restore_best_weights must be True or False, got {self.restore_best_weights!r}"
@@ -191,15 +188,10 @@ class Checkpoint(Callback):
     def __post_init__(self) -> None:
         if not isinstance(self.path, str | bytes | os.PathLike):
             raise TypeError(f"path must be a path, got {self.path!r}")
-        epochs, seconds = self.every_epochs, self.every_seconds
-        if isinstance(epochs, bool) or not (epochs is None or hasattr(epochs, "__index__")):
-            raise TypeError(f"every_epochs must be an integer, got {epochs!r}")
-        if epochs is not None and epochs < 1:
-            raise ValueError(f"every_epochs must be at least 1, got {epochs}")
-        if isinstance(seconds, bool) or not (seconds is None or hasattr(seconds, "__float__")):
-            raise TypeError(f"every_seconds must be a number, got {seconds!r}")
-        if seconds is not None and not 0 <= seconds < float("inf"):
-            raise ValueError(f"every_seconds must be finite and not negative, got {seconds}")
+        if self.every_epochs is not None:
+            positive_int(self.every_epochs, "every_epochs")
+        if self.every_seconds is not None:
+            not_negative(self.every_seconds, "every_seconds")
         if not isinstance(self.resume, bool):
             raise TypeError(f"resume must be True or False, got {self.resume!r}")
 

@@ -10,10 +10,10 @@ ways: ``clipvalue`` holds each entry in [-c, c], ``clipnorm`` each tensor's L2 n
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
+from pyae._arguments import positive_float
 from pyae._spec import Spec, resolve, table_of
 from pyae.schedules import Schedule, resolve_rate
 
@@ -53,10 +53,7 @@ class Optimizer(Spec):
         if len(given) > 1:
             raise ValueError(f"at most one of {', '.join(clips)} may be set, got {given}")
         for clip, limit in given.items():
-            if isinstance(limit, bool) or not hasattr(limit, "__float__"):
-                raise TypeError(f"{clip} must be a number or None, got {limit!r}")
-            if not 0 < limit < math.inf:
-                raise ValueError(f"{clip} must be positive and finite, got {limit!r}")
+            positive_float(limit, clip, "a number or None")
         super().check()
 
 

@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
+from pyae._arguments import positive_float
 from pyae._backend import core
 from pyae._spec import Spec, resolve, table_of
 
@@ -260,9 +261,4 @@ def resolve_rate(value: Any, argument: str = "learning_rate") -> float | Schedul
         if "then" in fields:
             fields["then"] = resolve_rate(fields["then"])
         return resolve(fields, argument, _TABLE)
-    if isinstance(value, bool) or not hasattr(value, "__float__"):
-        raise TypeError(f"{argument} must be a number or a schedule, got {value!r}")
-    rate = float(value)
-    if not 0 < rate < math.inf:
-        raise ValueError(f"{argument} must be positive and finite, got {value!r}")
-    return rate
+    return positive_float(value, argument, "a number or a schedule")

@@ -14,7 +14,7 @@ from sklearn.preprocessing import StandardScaler
 
 import pyae
 from pyae import Autoencoder, DenoisingAutoencoder
-from pyae.estimators._autoencoder import tail
+from pyae._parts import tail
 
 DIGITS = load_digits().data / 16
 PCA_FLOOR = {2: 3.3553, 8: 1.5304, 16: 0.7068, 32: 0.1579}  # squared error a sample, by the SVD

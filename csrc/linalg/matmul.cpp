@@ -41,8 +41,7 @@ constexpr double flops_per_nanosecond() {
   return 5.0 * static_cast<double>(kLanes<T>);
 }
 
-// ---- Packing
-// --------------------------------------------------------------------------------------
+// ---- Packing ---------------------------------------------------------------------------------
 
 template <class V, std::size_t... I>
 inline V interleave_low(V a, V b, std::index_sequence<I...>) {
@@ -118,44 +117,43 @@ void pack(const T* source, Index across, Index along, Index count, Index readabl
   one_by_one(done, depth);
 }
 
-// ---- The micro-kernel
-// -----------------------------------------------------------------------------
+// ---- The micro-kernel ------------------------------------------------------------------------
 
-// Rows x (Vectors vectors) of C, from `depth` columns of A and rows of B that are b_row apart.
-template <class T, int Rows, int Vectors>
+// Rows x kColumns of C, from `depth` columns of A and a packed panel of B.
+template <class T, int Rows>
 struct MicroKernel {
-  static void run(Index depth, const T* a, Index a_row, Index a_column, const T* b, Index b_row,
-                  T* c, Index c_stride, Index columns, bool accumulate) {
+  static void run(Index depth, const T* a, Index a_row, Index a_column, const T* b, T* c,
+                  Index c_stride, Index columns, bool accumulate) {
     constexpr Index lanes = kLanes<T>;
     for (int i = 0; i < Rows; ++i) __builtin_prefetch(c + i * c_stride, 1, 3);
     // Named one by one, in loops that are unrolled, the tile's vectors stay in registers.
-    Vec<T> tile[Rows][Vectors];
+    Vec<T> tile[Rows][kVectors];
 #pragma GCC unroll 16
     for (int i = 0; i < Rows; ++i) {
 #pragma GCC unroll 16
-      for (int v = 0; v < Vectors; ++v) tile[i][v] = Vec<T>{};
+      for (int v = 0; v < kVectors; ++v) tile[i][v] = Vec<T>{};
     }
     for (Index p = 0; p < depth; ++p) {
-      Vec<T> bs[Vectors];
+      Vec<T> bs[kVectors];
 #pragma GCC unroll 16
-      for (int v = 0; v < Vectors; ++v) bs[v] = load(b + v * lanes);
+      for (int v = 0; v < kVectors; ++v) bs[v] = load(b + v * lanes);
 #pragma GCC unroll 16
       for (int i = 0; i < Rows; ++i) {
         const Vec<T> ai = a[i * a_row] - Vec<T>{};
 #pragma GCC unroll 16
-        for (int v = 0; v < Vectors; ++v) tile[i][v] += ai * bs[v];
+        for (int v = 0; v < kVectors; ++v) tile[i][v] += ai * bs[v];
       }
       a += a_column;
-      b += b_row;
+      b += kColumns<T>;
     }
-    T part[Vectors * lanes];  // of a row, where the tile is cut off
+    T part[kColumns<T>];  // of a row, where the tile is cut off
 #pragma GCC unroll 16
     for (int i = 0; i < Rows; ++i) {
       T* row = c + i * c_stride;
-      const bool whole = columns == Vectors * lanes;
+      const bool whole = columns == kColumns<T>;
       T* to = whole ? row : part;
 #pragma GCC unroll 16
-      for (int v = 0; v < Vectors; ++v) {
+      for (int v = 0; v < kVectors; ++v) {
         store(to + v * lanes,
               accumulate && whole ? load(row + v * lanes) + tile[i][v] : tile[i][v]);
       }
@@ -167,21 +165,20 @@ struct MicroKernel {
 };
 
 template <class T>
-using MicroKernelFunction = void (*)(Index, const T*, Index, Index, const T*, Index, T*, Index,
-                                     Index, bool);
+using MicroKernelFunction = void (*)(Index, const T*, Index, Index, const T*, T*, Index, Index,
+                                     bool);
 // The kernel for each number of rows, so that the last rows of a matrix cost what they are.
 template <class T, std::size_t... Rows>
 constexpr auto micro_kernels(std::index_sequence<Rows...>) {
   struct Table {
     MicroKernelFunction<T> run[sizeof...(Rows)];
   };
-  return Table{{&MicroKernel<T, static_cast<int>(Rows) + 1, kVectors>::run...}};
+  return Table{{&MicroKernel<T, static_cast<int>(Rows) + 1>::run...}};
 }
 template <class T>
 constexpr auto kMicroKernels = micro_kernels<T>(std::make_index_sequence<kRows>());
 
-// ---- Few rows
-// -------------------------------------------------------------------------------------
+// ---- Few rows --------------------------------------------------------------------------------
 
 // C for at most kFewRows rows and a plain B, which is read where it stands, row after row: packing
 // it would cost more than the product.
@@ -210,7 +207,7 @@ void few_rows(const Team& team, const Operand<T>& a, const Operand<T>& b, T* c,
     };
     const Index whole = begin + (end - begin) / kLanes<T> * kLanes<T>;
     for (Index p = 0; p < depth; p += kAtOnce) {
-      if (p + kAtOnce <= depth) {
+      if (p + kAtOnce <= depth) {  // a number that the compiler knows, and unrolls the loop for
         for (Index j = begin; j < whole; j += kLanes<T>) add_rows(p, kAtOnce, j, kLanes<T>);
       } else {
         for (Index j = begin; j < whole; j += kLanes<T>) add_rows(p, depth - p, j, kLanes<T>);
@@ -324,12 +321,12 @@ void matmul(const Team& team, MatmulScratch<T>& scratch, const Operand<T>& a, co
             T* tile = c + i * n + j;
             const auto kernel = kMicroKernels<T>.run[rows - 1];
             if (!pack_a) {
-              kernel(np, a.data + i * a.row_stride + d0 + p0, a.row_stride, 1, b_panel, width, tile,
-                     n, columns, add);
+              kernel(np, a.data + i * a.row_stride + d0 + p0, a.row_stride, 1, b_panel, tile, n,
+                     columns, add);
             } else {
               const T* strip =
                   tall ? mine + (i - i_begin) * np : shared + shared_rows * p0 + i * np;
-              kernel(np, strip, 1, kRows, b_panel, width, tile, n, columns, add);
+              kernel(np, strip, 1, kRows, b_panel, tile, n, columns, add);
             }
             if (last && epilogue) epilogue(i, j, rows, columns, tile, n);
           }

@@ -34,6 +34,27 @@ double ordered_sum(const Team& team, const T* x, Index n, const F& f) {
   return total;
 }
 
+// The sum of f(i) over i = 0 ... n-1 in double, the same bits for any number of threads.
+template <class F>
+double ordered_total(const Team& team, Index n, const F& f) {
+  constexpr Index kPieces = 64, kChains = 8;  // sums side by side, so that none waits for another
+  std::array<double, kPieces> partial{};
+  const Index grain = std::max<Index>(4096, (n + kPieces - 1) / kPieces);
+  team.for_ranges(n, grain, 0.5, [&](Index begin, Index end) {
+    double chains[kChains] = {};
+    Index i = begin;
+    for (; i + kChains <= end; i += kChains) {
+      for (Index c = 0; c < kChains; ++c) chains[c] += f(i + c);
+    }
+    for (; i < end; ++i) chains[0] += f(i);
+    double& sum = partial[static_cast<std::size_t>(begin / grain)];
+    for (const double chain : chains) sum += chain;
+  });
+  double total = 0;
+  for (const double part : partial) total += part;
+  return total;
+}
+
 // out[j] = sum over rows of x[i, j]; threads share the columns.
 template <class T>
 void column_sums(const Team& team, const T* x, Index rows, Index columns, T* out) {

@@ -4,7 +4,6 @@
 #include <limits>
 #include <optional>
 #include <string>
-#include <vector>
 
 #include "linalg/parallel.hpp"
 #include "nn/options.hpp"
@@ -63,7 +62,6 @@ class Hook : public Interrupt {
 };
 
 struct FitResult {
-  std::vector<EpochReport> epochs;
   bool diverged = false, converged = false, stopped_early = false, restored_best = false;
   Index best_epoch = -1;
   EpochReport last;  // where it diverged

@@ -140,7 +140,6 @@ class Trainer {
 
     BatchObjective<T> objective(network, team, work_);
     FitResult result;
-    result.epochs.reserve(static_cast<std::size_t>(std::min<Index>(options.epochs, 1024)));
     for (Index e = options.first_epoch; e < options.epochs; ++e) {
       const auto start = std::chrono::steady_clock::now();
       EpochReport report;
@@ -160,7 +159,6 @@ class Trainer {
       }
       report.seconds =
           std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
-      result.epochs.push_back(report);
 
       const EarlyStopping& early = options.early_stopping;
       if (early.active) {

@@ -11,6 +11,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from pyae._arguments import positive_int
 from pyae._arrays import Floats, as_samples, as_weights
+from pyae._parts import tail
 from pyae.estimators._base import (
     NetworkEstimator,
     Samples,
@@ -471,29 +472,3 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, NetworkEsti
         tags = super().__sklearn_tags__()
         tags.transformer_tags.preserves_dtype = []  # it is always the parameter dtype
         return tags
-
-
-def tail(model: Sequential, first: int) -> Sequential:
-    """Return the layers from number `first` on as a network with copies of the weights.
-
-    A layer that is tied to one before `first` gets that one's transposed kernel as its own.
-    """
-    kernels: list[Floats] = []
-    weights: list[Floats] = []
-    layers: list[Dense] = []
-    given = iter(model.get_weights())
-    for index, (layer, spec) in enumerate(zip(model.layers, model.spec["layers"], strict=True)):
-        tied_to = spec["tied_to"]
-        kernels.append(next(given) if tied_to is None else kernels[tied_to].T)
-        bias = [next(given)] if layer.use_bias else []
-        if index >= first:
-            weights += [kernels[index], *bias]
-            layers.append(
-                Dense(layer.units, layer.activation, layer.use_bias, kernel_initializer="zeros")
-            )
-    network = Sequential(
-        layers, loss=model.loss, dtype=model.dtype, n_threads=model.n_threads, random_state=0
-    )
-    network.build(model.layers[first - 1].units)
-    network.set_weights(weights)
-    return network

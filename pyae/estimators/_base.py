@@ -15,7 +15,7 @@ from sklearn.model_selection import train_test_split
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from pyae._arguments import positive_int, seed_of
+from pyae._arguments import number, positive_int, seed_of
 from pyae._arrays import Floats, as_weights
 from pyae.activations import Activation
 from pyae.activations import resolve as resolve_activation
@@ -269,9 +269,7 @@ class NetworkEstimator(BaseEstimator):
 
     def _split(self, samples: Samples, stratify: bool) -> tuple[Samples, Samples]:
         """Hold samples out to validate on: of each class as large a part, if there are enough."""
-        fraction = self.validation_fraction
-        if isinstance(fraction, bool) or not hasattr(fraction, "__float__"):
-            raise TypeError(f"validation_fraction must be a number, got {fraction!r}")
+        fraction = number(self.validation_fraction, "validation_fraction")
         if not 0 < fraction < 1:
             raise ValueError(f"validation_fraction must be between 0 and 1, got {fraction!r}")
         n_samples = len(samples)

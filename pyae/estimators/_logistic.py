@@ -11,7 +11,7 @@ from sklearn.base import ClassifierMixin
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from pyae._arguments import positive_int
+from pyae._arguments import not_negative, number, positive_int
 from pyae._arrays import Floats, as_weights
 from pyae.callbacks import EarlyStopping, resolve_callbacks
 from pyae.estimators._base import NetworkEstimator, Samples, all_or_nothing
@@ -167,7 +167,7 @@ class LogisticRegression(ClassifierMixin, NetworkEstimator):
         """
         l1, l2 = self._penalties()
         max_iter = positive_int(self.max_iter, "max_iter")
-        tol = _not_negative(self.tol, "tol")
+        tol = not_negative(self.tol, "tol")
         goes_on = self._goes_on()
         labels = as_labels(y)
         X, labels = validate_data(
@@ -264,11 +264,9 @@ class LogisticRegression(ClassifierMixin, NetworkEstimator):
 
     def _penalties(self) -> tuple[float, float]:
         """Return the factors of L1 and L2 in the objective, divided by the one of the loss."""
-        if isinstance(self.C, bool) or not hasattr(self.C, "__float__"):
-            raise TypeError(f"C must be a number, got {self.C!r}")
-        if not self.C > 0:
+        if not number(self.C, "C") > 0:
             raise ValueError(f"C must be positive, got {self.C!r}")
-        ratio = _not_negative(self.l1_ratio, "l1_ratio")
+        ratio = not_negative(self.l1_ratio, "l1_ratio")
         if ratio > 1:
             raise ValueError(f"l1_ratio must be from 0 to 1, got {self.l1_ratio!r}")
         return ratio / self.C, (1 - ratio) / self.C
@@ -397,11 +395,3 @@ class LogisticRegression(ClassifierMixin, NetworkEstimator):
         z = self.decision_function(X)
         numbers = (z > 0).astype(int) if z.ndim == 1 else z.argmax(axis=1)
         return np.asarray(self.classes_[numbers])
-
-
-def _not_negative(value: Any, name: str) -> float:
-    if isinstance(value, bool) or not hasattr(value, "__float__"):
-        raise TypeError(f"{name} must be a number, got {value!r}")
-    if not 0 <= value < float("inf"):
-        raise ValueError(f"{name} must be finite and not negative, got {value!r}")
-    return float(value)

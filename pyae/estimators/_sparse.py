@@ -9,6 +9,7 @@ import numpy.typing as npt
 
 from pyae._arguments import positive_int
 from pyae._arrays import Floats
+from pyae._parts import kernels
 from pyae.activations import Activation
 from pyae.activations import resolve as resolve_activation
 from pyae.callbacks import Callback
@@ -206,9 +207,7 @@ class SparseAutoencoder(Autoencoder):
             raise AttributeError("the estimator is not fitted yet: call fit")
         if len(self.model_.layers) != 2:
             raise AttributeError("components_ is there without hidden layers only")
-        weights = self.model_.get_weights()
-        tied = self.model_.layers[1].tied_to is not None
-        return np.ascontiguousarray(weights[0].T) if tied else weights[2]
+        return np.ascontiguousarray(kernels(self.model_)[1][0])
 
     @property
     def dead_units_(self) -> npt.NDArray[np.intp]:

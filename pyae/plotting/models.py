@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from pyae._parts import kernels, tail
 from pyae.model import History, Sequential
 
 Array = npt.NDArray[Any]
@@ -44,33 +45,8 @@ def code_layer(model: Sequential, upto: int | None) -> int:
 def decode(model: Any, code: Array, upto: int | None = None) -> Array:
     """Return what a model makes of codes."""
     if isinstance(model, Sequential):
-        return _decoder(model, code_layer(model, upto)).predict(code)
+        return tail(model, code_layer(model, upto)).predict(code)
     return np.asarray(_method(model, "inverse_transform")(code))
-
-
-def _decoder(model: Sequential, upto: int) -> Sequential:
-    """Return the layers after the first `upto` as a network of their own."""
-    import pyae
-
-    weights: list[Array] = []
-    layers: list[pyae.Dense] = []
-    for layer, (W, b) in zip(model.layers[upto:], kernels(model)[upto:], strict=True):
-        layers.append(pyae.Dense(layer.units, layer.activation, use_bias=b is not None))
-        weights += [W] if b is None else [W, b]
-    decoder = Sequential(layers, dtype=model.dtype, random_state=0).build(len(weights[0]))
-    decoder.set_weights(weights)
-    return decoder
-
-
-def kernels(model: Sequential) -> list[tuple[Array, Array | None]]:
-    """Return W and b of each layer; W of a tied layer is its owner's, transposed."""
-    weights = iter(model.get_weights())
-    found: list[tuple[Array, Array | None]] = []
-    for spec in model.spec["layers"]:
-        tied = spec["tied_to"]
-        W = next(weights) if tied is None else found[tied][0].T
-        found.append((W, next(weights) if spec["use_bias"] else None))
-    return found
 
 
 def restore(model: Any, X: Any) -> Array:
