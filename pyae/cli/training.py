@@ -39,7 +39,8 @@ def run(options: dict[str, Any]) -> None:
     kind = options["scale"] or ("none" if is_images else "standard")
     with np.errstate(over="ignore", invalid="ignore"):  # named by _require_range
         scaling = Scaling.learn(kind, truth.values)
-        inputs, targets = scaling.scaled(table.values), scaling.scaled(truth.values)
+        inputs = scaling.scaled(table.values)
+        targets = inputs if target is None else scaling.scaled(target.values)
     _require_range(source, table, scaling, inputs)
     if target is not None:
         _require_range(clean, target, scaling, targets)
@@ -55,7 +56,7 @@ def run(options: dict[str, Any]) -> None:
     model.save(output)
     if not options["quiet"]:
         _note_reading(source, table)
-    result = _result(model, table, inputs, target, seconds, output)
+    result = _result(model, inputs, targets, seconds, output)
     if not options["quiet"] or options["as_json"]:
         say(result, _text(result), options["as_json"])
 
@@ -190,24 +191,18 @@ def _noise(text: str | None) -> dict[str, Any]:
 
 
 def _result(
-    model: Trained,
-    table: Table,
-    inputs: Any,
-    target: Table | None,
-    seconds: float,
-    output: Path,
+    model: Trained, inputs: Any, targets: Any, seconds: float, output: Path
 ) -> dict[str, Any]:
     """Return what is said of a finished training."""
     estimator = model.estimator
-    truth = inputs if target is None else model.scaling.scaled(target.values)
     restored = model.scaling.scaled(model.restore(inputs))
-    error = float(np.square(restored - truth).sum(axis=1).mean())
-    total = float(np.square(truth - truth.mean(axis=0)).sum(axis=1).mean())
+    error = float(np.square(restored - targets).sum(axis=1).mean())
+    total = float(np.square(targets - targets.mean(axis=0)).sum(axis=1).mean())
     history = estimator.history_
     return {
         "model": str(output),
         "kind": type(estimator).__name__,
-        "n_samples": len(table.values),
+        "n_samples": len(inputs),
         "n_features": model.n_features,
         "code": int(estimator.n_components),
         "epochs": int(estimator.n_iter_),
