@@ -1,9 +1,9 @@
 """What the machine can do at most: ``python -m benchmarks.roofline`` prints it.
 
-The micro-kernels in ``roofline.c`` are compiled with the machine's own compiler when they are needed:
-the rate of fused multiply-adds, one an operand pair counted as two operations, and the bandwidth of
-STREAM's triad, counted as STREAM does, 24 bytes a number (a processor that reads a cache line before
-it writes it moves 32). Without a compiler there are no limits, and no shares of them.
+The micro-kernels in ``roofline.c`` are compiled with the machine's own compiler when they are
+needed: fused multiply-adds, each counted as two operations, and STREAM's triad, counted as STREAM
+does, 24 bytes a number (a processor that reads a cache line before it writes it moves 32). Without
+a compiler there are no limits, and no shares of them.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -26,9 +27,13 @@ from benchmarks.environment import choose_cores
 from benchmarks.harness import significant
 
 SOURCE = Path(__file__).with_suffix(".c")
-FLAGS = (["-march=native"], ["-mcpu=native"], [])  # the first that the compiler knows
+FLAGS: tuple[list[str], ...] = (
+    ["-march=native"],
+    ["-mcpu=native"],
+    [],
+)  # the first that the compiler knows
 TRIAD_BYTES = 1 << 28  # of the three arrays together: no cache holds it
-REPEATS = 7
+REPEATS = 15
 
 Limits = dict[str, Any]
 
@@ -57,9 +62,7 @@ def _load() -> ctypes.CDLL:
 
 
 def _seconds_together(works: Sequence[Callable[[], object]]) -> float:
-    """Run each of `works` on a thread of its own at once; seconds from the first's start to the
-    last's end.
-    """
+    """Seconds from the first's start to the last's end when each runs on a thread of its own."""
     spans: list[tuple[float, float]] = []
     barrier = threading.Barrier(len(works))
 
@@ -82,9 +85,10 @@ def _fma_gflops(library: ctypes.CDLL, dtype: str, threads: int, at_least: float)
     fma.argtypes, fma.restype = [ctypes.c_long], ctypes.c_double
     flops = int(library[f"flops_{dtype}"]())
     iterations = 10_000
-    while _seconds_together([lambda: fma(iterations)]) < at_least:
+    while _seconds_together([partial(fma, iterations)]) < at_least:
         iterations *= 2
-    best = min(_seconds_together([lambda: fma(iterations)] * threads) for _ in range(REPEATS))
+    works = [partial(fma, iterations)] * threads
+    best = min(_seconds_together(works) for _ in range(REPEATS))
     return threads * iterations * flops / best / 1e9
 
 
@@ -98,8 +102,7 @@ def _triad_gb(library: ctypes.CDLL, threads: int, n_bytes: int) -> float:
     parts = [[np.ones(n) for _ in range(3)] for _ in range(threads)]
 
     def work(arrays: list[Any]) -> Callable[[], object]:
-        addresses = [array.ctypes.data for array in arrays]
-        return lambda: triad(*addresses, n)
+        return partial(triad, *(array.ctypes.data for array in arrays), n)
 
     works = [work(arrays) for arrays in parts]
     best = min(_seconds_together(works) for _ in range(REPEATS))
@@ -112,8 +115,8 @@ def measure(threads: int, *, quick: bool = False) -> Limits:
     Returns
     -------
     dict
-        ``{"float32_gflops": {"1": ..., "<threads>": ...}, "float64_gflops": ..., "triad_gb_s": ...}``,
-        or ``{"unavailable": reason}``.
+        ``{"float32_gflops": {"1": ..., "<threads>": ...}, "float64_gflops": {...},
+        "triad_gb_s": {...}}``, or ``{"unavailable": reason}``.
     """
     try:
         library = _load()

@@ -32,9 +32,8 @@ class Predictor(ABC):
     def answer(self, request: dict[str, Any]) -> dict[str, Any]:
         rows = request["rows"]
         if rows not in self._sides:
-            self._sides[rows] = FunctionSide(
-                "", self.call(np.resize(self.X, (rows, *self.X.shape[1:])))
-            )
+            X = np.resize(self.X, (rows, self.X.shape[1]))
+            self._sides[rows] = FunctionSide("", self.call(X))
             if request["do"] == "workspace":
                 return {"mb": _workspace_mb(self._sides[rows].function)}
             self._sides[rows].measure()  # what is compiled or allocated once
