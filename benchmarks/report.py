@@ -110,7 +110,7 @@ def inference_table(cases: Sequence[Case]) -> str:
 def startup_table(cases: Sequence[Case]) -> str:
     """Times, memory and sizes, a table a kind."""
     headers = {
-        "time": ["process", "min ms", "median ms", "beyond the first: min ms", "median ms"],
+        "time": ["process", "min ms", "median ms", "beyond import numpy: min ms", "median ms"],
         "memory": ["fit", "side", "peak MB beyond NumPy and data", "4 parameters + a batch, MB"],
         "size": ["package", "MB", "with what it requires, MB"],
     }

@@ -27,11 +27,8 @@ from benchmarks.environment import choose_cores
 from benchmarks.harness import significant
 
 SOURCE = Path(__file__).with_suffix(".c")
-FLAGS: tuple[list[str], ...] = (
-    ["-march=native"],
-    ["-mcpu=native"],
-    [],
-)  # the first that the compiler knows
+# The first that the compiler knows.
+FLAGS: tuple[list[str], ...] = (["-march=native"], ["-mcpu=native"], [])
 TRIAD_BYTES = 1 << 28  # of the three arrays together: no cache holds it
 REPEATS = 15
 
