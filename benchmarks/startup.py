@@ -82,7 +82,8 @@ def processes(peers: Sequence[str], folder: Path, data: Path) -> list[ProcessSid
         "python": "pass",
         BASE: BASE,
         "import pyae": "import pyae",
-        "import pyae, its core": "from pyae import Dense, Sequential",
+        "import numpy, pyae": "import numpy, pyae",
+        "from pyae import Dense, Sequential": "from pyae import Dense, Sequential",
     } | {IMPORTS[peer]: IMPORTS[peer] for peer in peers}
     sides = [ProcessSide("import", name, ["-c", code], folder) for name, code in codes.items()]
     help_code = "import sys; from pyae.cli import main; sys.exit(main(['--help']))"
