@@ -1,4 +1,4 @@
-"""Compare two revisions by the instructions they execute: ``python -m benchmarks.instructions A B``.
+"""Compare the instructions that two revisions execute: ``python -m benchmarks.instructions A B``.
 
 Instruction counts hardly vary from run to run, so that a few per cent are seen on a busy machine,
 where times say nothing. They aren't times: a change that waits less for memory isn't seen. Both
@@ -20,8 +20,8 @@ import re
 import shutil
 import subprocess
 import sys
-import tarfile
 import tempfile
+import zipfile
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -50,7 +50,7 @@ def _run(command: Sequence[str], **options: object) -> bytes:
 
 
 def extract(revision: str | None, folder: Path) -> str:
-    """Write the sources of `revision`, or of the checkout as it is, into `folder`; return its name."""
+    """Write the sources of `revision`, or of the checkout, into `folder`; return its name."""
     folder.mkdir()
     if revision is None:
         for name in SOURCES:
@@ -62,9 +62,9 @@ def extract(revision: str | None, folder: Path) -> str:
                 shutil.copy(source, folder / name)
         return "checkout"
     commit = _run(["git", "rev-parse", "--short", "--verify", f"{revision}^{{commit}}"], cwd=ROOT)
-    archive = _run(["git", "archive", "--format=tar", revision], cwd=ROOT)
-    with tarfile.open(fileobj=io.BytesIO(archive)) as tar:
-        tar.extractall(folder)
+    archive = _run(["git", "archive", "--format=zip", revision], cwd=ROOT)
+    with zipfile.ZipFile(io.BytesIO(archive)) as file:
+        file.extractall(folder)
     return commit.decode().strip()
 
 
@@ -139,16 +139,12 @@ def compare(
     before: Mapping[str, float], after: Mapping[str, float], names: tuple[str, str]
 ) -> tuple[str, list[str]]:
     """The table of two revisions' counts, and the workloads that got worse by over 3 %."""
+    ratios = {name: after[name] / before[name] for name in before}
     rows = [
-        [
-            name,
-            number(round(before[name])),
-            number(round(after[name])),
-            f"{after[name] / before[name]:.3f}",
-        ]
-        for name in before
+        [name, number(round(before[name])), number(round(after[name])), f"{ratio:.3f}"]
+        for name, ratio in ratios.items()
     ]
-    worse = [name for name in before if after[name] > (1 + WORST) * before[name]]
+    worse = [name for name, ratio in ratios.items() if ratio > 1 + WORST]
     return table(["instructions a step", *names, "ratio"], rows), worse
 
 

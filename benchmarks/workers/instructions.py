@@ -13,13 +13,12 @@ from typing import Any
 
 import numpy as np
 
-import pyae
-from pyae import _backend
-
 Step = Callable[[], object]
 
 
 def _autoencoder(widths: tuple[int, ...], output: str, loss: str) -> Any:
+    import pyae
+
     layers = [pyae.Dense(units, "relu") for units in widths[1:-1]]
     layers.append(pyae.Dense(widths[-1], output))
     model = pyae.Sequential(layers, loss=loss, n_threads=1, random_state=0)
@@ -40,6 +39,8 @@ def _prediction(rows: int) -> Step:
 
 def _products(shapes: list[tuple[int, int, int]], dtype: str) -> Step:
     """Each shape (m, k, n) in all three forms."""
+    from pyae._backend import core
+
     rng = np.random.default_rng(0)
     calls = []
     for m, k, n in shapes:
@@ -50,12 +51,14 @@ def _products(shapes: list[tuple[int, int, int]], dtype: str) -> Step:
 
     def step() -> None:
         for a, b, transpose_a, transpose_b in calls:
-            _backend.core.matmul(a, b, transpose_a=transpose_a, transpose_b=transpose_b)
+            core.matmul(a, b, transpose_a=transpose_a, transpose_b=transpose_b)
 
     return step
 
 
 def _activations(dtype: str) -> Step:
+    import pyae
+
     rng = np.random.default_rng(0)
     x = (3 * rng.standard_normal((64, 784))).astype(dtype)
     dy = rng.standard_normal(x.shape).astype(dtype)
@@ -70,6 +73,8 @@ def _activations(dtype: str) -> Step:
 
 
 def _losses() -> Step:
+    import pyae
+
     rng = np.random.default_rng(0)
     t = rng.random((64, 784), dtype=np.float32)
     p = rng.uniform(0.01, 0.99, t.shape).astype(np.float32)
@@ -108,6 +113,8 @@ WORKLOADS: dict[str, tuple[Callable[[], Step], int]] = {
 
 
 def main(chosen: str, n_steps: int) -> None:
+    import pyae  # here and above, since the parent only reads the table
+
     pyae.set_num_threads(1)
     steps = {name: make() for name, (make, _) in WORKLOADS.items()}
     for step in steps.values():
