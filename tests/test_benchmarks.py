@@ -13,8 +13,25 @@ from typing import Any
 import numpy as np
 import pytest
 
-from benchmarks import data, environment, harness, kernel_cases, machine, networks, report, training
+from benchmarks import (
+    data,
+    environment,
+    harness,
+    inference,
+    instructions,
+    kernel_cases,
+    machine,
+    memory,
+    networks,
+    plots,
+    report,
+    roofline,
+    startup,
+    training,
+)
 from benchmarks.harness import FunctionSide, Outcome, SideError, interleave, save, summarize
+from benchmarks.startup import ProcessSide
+from benchmarks.workers.instructions import WORKLOADS
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -78,6 +95,11 @@ def test_minimum_median_ratio_and_gflops() -> None:
     assert record["sides"]["peer"]["gflops"] == 5.0
     assert record["ratios"] == {"peer": {"min": 4.0, "median": 2.0}}
     assert record["left_out"] == {"absent": "not installed"}
+    shares = summarize(outcome, units=10, gflop=0.002, peak=80.0)["sides"]
+    assert {name: side["peak_share"] for name, side in shares.items()} == {
+        "pyae": 0.25,
+        "peer": 0.0625,
+    }
 
 
 def test_without_pyae_there_are_times_and_no_ratios() -> None:
@@ -196,9 +218,158 @@ def test_the_chosen_cores_are_available_ones() -> None:
 
 
 @pytest.mark.parametrize("argument", [["--threads", "0"], ["--rounds", "0"], ["--peers", "nobody"]])
-def test_bad_arguments_are_refused(argument: list[str]) -> None:
+@pytest.mark.parametrize("program", [training, inference, startup])
+def test_bad_arguments_are_refused(program: Any, argument: list[str]) -> None:
     with pytest.raises(SystemExit):
-        training.arguments(argument)
+        program.arguments(argument)
+
+
+def test_the_network_forward_is_the_reference_forward() -> None:
+    reference = pytest.importorskip("pyae.reference")
+    network = networks.NETWORKS["784-32-784"]
+    X = np.random.default_rng(0).random((5, 784), dtype=np.float32)
+    weights = inference.some_weights(network)
+    assert all(np.any(weight != 0) for weight in weights)
+    model = reference.Network(network.spec(), X.shape[1], dtype="float64")
+    model.set_weights(weights)
+    assert harness.difference(networks.forward(network, weights, X), model.forward(X)) < 1e-6
+    assert network.forward_gflop == pytest.approx(2 * 2 * 784 * 32 / 1e9)
+
+
+class FakeWorker:
+    """Answers a request for its output with an array."""
+
+    def __init__(self, name: str, output: np.ndarray[Any, Any]) -> None:
+        self.name, self._output = name, output
+
+    def ask(self, *, path: str, **_: Any) -> dict[str, Any]:
+        np.save(path, self._output)
+        return {"saved": True}
+
+
+def test_a_side_whose_output_differs_is_left_out(tmp_path: Path) -> None:
+    expected = np.arange(6.0).reshape(3, 2)
+    workers: list[Any] = [
+        FakeWorker("right", expected + 1e-6),
+        FakeWorker("wrong", expected + 1e-2),
+        FakeWorker("nan", expected * np.nan),
+        FakeWorker("short", expected[:2]),
+    ]
+    left_out: dict[str, str] = {}
+    answers = inference.ask_each(
+        workers, left_out, lambda w: inference.check(w, expected, tmp_path), lambda _: None
+    )
+    assert answers == {"right": pytest.approx(2e-7)}
+    assert set(left_out) == {"wrong", "nan", "short"}
+    assert "differs by 0.002" in left_out["wrong"]
+
+
+def test_the_limits_are_measured_or_the_reason_is_given() -> None:
+    limits = roofline.measure(1, quick=True)
+    if "unavailable" in limits:
+        assert roofline.fma_peak(limits, "float32", 1) is None
+        return
+    peak = roofline.fma_peak(limits, "float32", 1)
+    assert peak is not None
+    # Double precision can't be faster, and no processor does 10,000 operations a clock of 1 GHz.
+    assert 0 < limits["float64_gflops"]["1"] < 1.5 * peak < 1e4
+    assert limits["triad_gb_s"]["1"] > 0
+
+
+def test_without_a_compiler_there_are_no_limits(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CC", "no-such-compiler")
+    limits = roofline.measure(1)
+    assert "no-such-compiler" in limits["unavailable"]
+    assert "not measured" in report.limits_text(limits)
+
+
+@pytest.mark.skipif(memory.peak_mb() is None, reason="the system doesn't tell the memory")
+def test_the_peak_of_memory_is_that_of_what_was_allocated() -> None:
+    assert memory.reset_peak()
+    before = memory.resident_mb()
+    np.ones(25_000_000, np.uint8)
+    after = memory.peak_mb()
+    assert before is not None
+    assert after is not None
+    assert 20 < after - before < 60
+
+
+def test_a_process_that_fails_says_why(tmp_path: Path) -> None:
+    sides = [
+        ProcessSide("import", "good", ["-c", "print('done')"], tmp_path),
+        ProcessSide("import", "bad", ["-c", "import no_such_module"], tmp_path),
+    ]
+    good, bad = startup.time_processes(sides, rounds=1)
+    assert good["min_ms"] > 0
+    assert sides[0].output == "done\n"
+    assert "No module named 'no_such_module'" in bad["left_out"]["bad"]
+
+
+def test_installed_size_counts_requirements_once() -> None:
+    alone = startup.installed_mb(["numpy"], required=False)
+    assert alone > 5
+    assert startup.installed_mb(["numpy", "NumPy"], required=True) == alone  # it requires nothing
+    assert startup.installed_mb(["scikit-learn"], required=True) > alone
+
+
+def test_instruction_counts_are_compared() -> None:
+    before = {"a": 1000.0, "b": 1000.0, "c": 1000.0}
+    after = {"a": 500.0, "b": 1029.0, "c": 1031.0}
+    text, worse = instructions.compare(before, after, ("old", "new"))
+    assert worse == ["c"]
+    assert "| a | 1,000 | 500 | 0.500 |" in text
+
+
+def test_callgrinds_total_is_read() -> None:
+    text = "version: 1\nevents: Ir\nsummary: 664400267\nfn=(1)\ntotals: 664400267\n"
+    assert instructions.instructions_of(text) == 664400267
+    with pytest.raises(instructions.CountError, match="no total"):
+        instructions.instructions_of("events: Ir\n")
+
+
+def test_the_digest_is_of_what_is_compiled(tmp_path: Path) -> None:
+    assert instructions.extract(None, tmp_path / "a") == "checkout"
+    assert not list((tmp_path / "a" / "pyae").glob("*.so"))
+    digest = instructions.compiled_digest(tmp_path / "a")
+    (tmp_path / "a" / "pyae" / "model.py").write_text("")
+    assert instructions.compiled_digest(tmp_path / "a") == digest
+    (tmp_path / "a" / "csrc" / "new.hpp").write_text("")
+    assert instructions.compiled_digest(tmp_path / "a") != digest
+
+
+def test_a_revision_that_git_does_not_know_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(instructions.CountError, match="git rev-parse"):
+        instructions.extract("no-such-revision", tmp_path / "a")
+
+
+def test_every_workload_runs() -> None:
+    for make, n_steps in WORKLOADS.values():
+        assert n_steps > 0
+        make()()
+
+
+def test_ratios_become_pictures(tmp_path: Path) -> None:
+    figure = pytest.importorskip("matplotlib.figure")
+    outcome = Outcome({"pyae": [2.0], "torch": [6.0], "somebody": [1.0]})
+    cases: list[dict[str, Any]] = [
+        {"case": name, "rows": rows, "streaming": False} | summarize(outcome)
+        for rows in (1, 256)
+        for name in ("64-32-64", "784-1000-500-250-30")
+    ]
+    (_, first), (_, second) = panels = plots.panels({"benchmark": "inference", "cases": cases})
+    assert [title for title, _ in panels] == [
+        "predict, 1 row a call",
+        "predict, 256 rows a call",
+    ]
+    assert len(first) == len(second) == 2
+    axes = figure.Figure().subplots()
+    plots.draw_ratios(axes, first, "title")
+    heights = [(bar.get_y(), bar.get_height()) for bar in axes.patches]
+    assert heights == [(1, 2.0), (1, 2.0), (1, -0.5), (1, -0.5)]
+
+    save(tmp_path / "inference-2.json", "inference", DESCRIPTION, {"rounds": 1}, cases)
+    plots.main(tmp_path)
+    assert (tmp_path / "inference-2.png").read_bytes().startswith(b"\x89PNG")
 
 
 def run(tmp_path: Path, *arguments: str) -> dict[str, Any]:
@@ -240,3 +411,28 @@ def test_kernels_run_and_agree_with_numpy(tmp_path: Path, only: str) -> None:
         assert case["left_out"] == {}
         assert set(case["sides"]) == {"pyae", "numpy"}
         assert case["difference"] < 1e-4
+
+
+def test_inference_runs_and_agrees(tmp_path: Path) -> None:
+    record = run(
+        tmp_path, "benchmarks.inference", "--networks", "64-32-64", "--peers", "numpy",
+        "--stream-rows", "300",
+    )  # fmt: skip
+    assert [case["rows"] for case in record["cases"]] == [1, 256, 300]
+    for case in record["cases"]:
+        assert case["left_out"] == {}
+        assert set(case["sides"]) == {"pyae", "numpy"}
+        assert all(side["difference"] < 1e-6 for side in case["sides"].values())
+    text = report.inference_table(record["cases"])
+    assert "**300 rows a call**" in text
+
+
+def test_startup_runs(tmp_path: Path) -> None:
+    record = run(tmp_path, "benchmarks.startup", "--peers")
+    cases = {case["case"]: case for case in record["cases"]}
+    assert not [case for case in record["cases"] if case.get("left_out")]
+    assert cases["import numpy"]["min_ms"] > cases["python"]["min_ms"]
+    assert 0 < cases["fit with pyae"]["final_loss"] < 0.1
+    assert 0 < cases["64-32-64"]["sides"]["pyae"]["peak_mb"] < 100
+    assert cases["pyae"]["with_required_mb"] > cases["pyae"]["mb"] > 0
+    assert "fit with pyae" in report.startup_table(record["cases"])
