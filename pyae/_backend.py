@@ -196,6 +196,7 @@ def show_config(as_dict: bool = False) -> dict[str, Any] | None:
         "levels": [entry["level"] for entry in _manifest["levels"]],
         "usable_levels": _usable_levels,
         "vector_bits": 8 * info["vector_bytes"],
+        "bfloat16": "in hardware" if info["bfloat16"] else "by rounding floats",
         "threads": core.available_threads(),
         "forked_after_threads": core.forked_after_threads(),
         "compiler": info["compiler"],

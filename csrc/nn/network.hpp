@@ -49,6 +49,7 @@ class Network {
       : loss_(make_item<Loss>(spec.loss, "loss")),
         training_loss_(loss_),
         sum_reduction_(spec.sum_reduction),
+        precision_(spec.bfloat16 ? Precision::bfloat16 : Precision::full),
         n_features_(n_features),
         seed_(seed) {
     build(spec.layers);
@@ -71,6 +72,7 @@ class Network {
 
   // Sizes a workspace for `batch` rows; does nothing when it is large enough.
   void prepare(Workspace<T>& work, Index batch) const {
+    work.scratch.precision = precision_;
     if (work.batch >= batch && !work.states.empty()) return;
     Index widest = 0, total = 0;
     for (const auto& layer : layers_) {
@@ -97,6 +99,7 @@ class Network {
   // Output of the first `upto` layers, one or more, for x (batch, n_features), into y.
   void predict(const Team& team, Passage<T>& work, const T* x, Index batch, Index upto,
                T* y) const {
+    work.scratch.precision = precision_;
     const Pass<T> pass{team, work.scratch, parameters(), batch};
     for (Index l = 0; l < upto; ++l) {
       const Layer<T>& layer = *layers_[static_cast<std::size_t>(l)];
@@ -313,6 +316,7 @@ class Network {
 
   Loss loss_, training_loss_;
   bool sum_reduction_;
+  Precision precision_;
   bool stops_at_logits_ = false;
   Index n_features_;
   std::uint64_t seed_;
