@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 Array = npt.NDArray[Any]
 
-_SUFFIXES: Final = (
+SUFFIXES: Final = (
     ".png",
     ".jpg",
     ".jpeg",
@@ -64,10 +64,10 @@ def read_folder(
     """
     image_module = _pillow()
     files = sorted(
-        path for path in folder.iterdir() if path.suffix.lower() in _SUFFIXES and path.is_file()
+        path for path in folder.iterdir() if path.suffix.lower() in SUFFIXES and path.is_file()
     )
     if not files:
-        raise ValueError(f"{folder}: no images in the folder; known are {', '.join(_SUFFIXES)}")
+        raise ValueError(f"{folder}: no images in the folder; known are {', '.join(SUFFIXES)}")
     images = []
     for path in files:
         try:

@@ -40,12 +40,12 @@ def read_parquet(path: Path, how: Reading, wanted: Sequence[str] | None) -> Tabl
         if not (is_number or arrow.types.is_boolean(kind)):
             raise ValueError(
                 f"{path}: column {names[i]!r} is not numeric but {kind}; leave it out with "
-                f"--drop {quoted(names[i])}, or choose the columns to use with --columns"
+                f"--drop {quoted([names[i]])}, or choose the columns to use with --columns"
             )
         if column.null_count:
             raise ValueError(
                 f"{path}: column {names[i]!r} has {column.null_count} empty cells; fill them, or "
-                f"leave the column out with --drop {quoted(names[i])}"
+                f"leave the column out with --drop {quoted([names[i]])}"
             )
         columns.append(np.asarray(column, dtype=np.float64))
     used = set(use) | {names.index(name) for name in how.keep}

@@ -13,14 +13,15 @@ from pyae.cli import tables
 from pyae.cli.options import reading, say
 from pyae.cli.outputs import check_output
 from pyae.cli.samples import Table
+from pyae.cli.scaling import Scaling
 from pyae.cli.tables import check_kept, read_table, write_table
-from pyae.cli.trained import Trained
+from pyae.cli.trained import Trained, require_range
 
 
 def transform(options: dict[str, Any], what: str) -> None:
     """Write codes or reconstructions of samples."""
     model_path, source, output = options["model"], options["data"], options["output"]
-    model = Trained.load(model_path)
+    model = Trained.load(model_path, source)
     suffixes = list(tables.SUFFIXES)
     if what != "encode" and model.image_shape is not None:
         suffixes.append("")
@@ -46,7 +47,7 @@ def transform(options: dict[str, Any], what: str) -> None:
 def decode(options: dict[str, Any]) -> None:
     """Write samples of codes."""
     model_path, source, output = options["model"], options["data"], options["output"]
-    model = Trained.load(model_path)
+    model = Trained.load(model_path, source)
     suffixes = [*tables.SUFFIXES, *([""] if model.image_shape is not None else [])]
     check_output(output, [model_path, source], suffixes)
     check_kept(options["keep"], model.columns, output)
@@ -56,6 +57,7 @@ def decode(options: dict[str, Any]) -> None:
             f"{source}: {codes.values.shape[1]} columns, but codes of this model have "
             f"{len(model.code_names)}"
         )
+    require_range(source, codes, Scaling.learn("none", codes.values), codes.values)
     dtype = model.estimator.model_.dtype
     made = Table(
         model.decode(codes.values.astype(dtype)),
@@ -74,7 +76,7 @@ def score(options: dict[str, Any]) -> None:
     quantile, threshold = options["quantile"], options["threshold"]
     if quantile is not None and threshold is not None:
         raise click.UsageError("give --quantile or --threshold, not both")
-    model = Trained.load(model_path)
+    model = Trained.load(model_path, source)
     if output is not None:
         check_output(output, [model_path, source], tables.SUFFIXES)
         check_kept(options["keep"], ["error", "outlier"], output)
