@@ -52,7 +52,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         sys.stdout.flush()
     except click.UsageError as error:
         where = error.ctx.command_path if error.ctx is not None else "pyae"
-        return _fail(f"{error.format_message().rstrip('.')} (see '{where} --help')", 2)
+        message = error.format_message().rstrip(".")
+        if "unexpected extra argument" in message:
+            message += "; several values of an option are written with commas: 128,64"
+        return _fail(f"{message} (see '{where} --help')", 2)
     except click.ClickException as error:
         return _fail(error.format_message(), 1)
     except (KeyboardInterrupt, click.Abort):

@@ -36,6 +36,8 @@ def read_csv(path: Path, how: Reading, wanted: Sequence[str] | None) -> Table:
         raise ValueError(f"{path}: the file is empty")
     if "\0" in first:
         raise _not_utf8(path)
+    if first.lower().startswith("sep=") and len(first.strip()) == 5:
+        raise ValueError(f"{path}: the first line, {first.strip()!r}, is no data; remove it")
     if delimiter is None:
         delimiter = max(_DELIMITERS, key=first.count)
     rows = _rows(path, delimiter)
@@ -43,9 +45,11 @@ def read_csv(path: Path, how: Reading, wanted: Sequence[str] | None) -> Table:
     has_header = _is_header(head, following[1] if following else None)
     if how.header is not None:
         has_header = how.header
-    names = [cell.strip() for cell in head]
-    if not has_header:
-        names = [str(i + 1) for i in range(len(head))]
+    numbers = [str(i + 1) for i in range(len(head))]
+    names = numbers
+    if has_header:
+        # A column without a name, such as one of row numbers, is called by its number.
+        names = [cell.strip() or number for cell, number in zip(head, numbers, strict=True)]
     use = choose_columns(path, names, how, wanted, has_header)
     if has_header and following is None:
         raise ValueError(f"{path}: a header and no samples")
@@ -119,10 +123,11 @@ def _texts(
     texts: dict[str, list[str]] = {name: [] for name in places}
     for line, row in _data_rows(path, delimiter, header):
         if len(row) != len(names):
-            comma = delimiter == "," and len(row) == 2 * len(names)
+            comma = delimiter == "," and len(row) == 2 * len(names) and all(map(_is_number, row))
+            hint = "; remove lines above the names of columns" if len(names) == 1 else ""
             raise ValueError(
                 f"{path}: line {line} has {len(row)} cells, but the first line has {len(names)}"
-                + ("; write decimals with a point" if comma else "")
+                + ("; write decimals with a point" if comma else hint)
             )
         for name, i in places.items():
             texts[name].append(row[i])
@@ -216,15 +221,23 @@ def _bad_cells(path: Path, names: list[str], bad: dict[int, list[tuple[int, str]
             f"{path}: column {name!r} has {cell!r} in line {line}: remove the separators of "
             "thousands; decimals are written with a point"
         )
-    if "," in cell and _is_number(cell.replace(",", ".")):
+    if _has_decimal_comma(cell):
         return ValueError(
             f"{path}: column {name!r} has {cell!r} in line {line}: write decimals with a point"
         )
-    words = [names[i] for i, cells in bad.items() if empty[i] < len(cells)]
+    words = [
+        names[i]
+        for i, cells in bad.items()
+        if not all(_is_missing(text) or _has_decimal_comma(text) for _, text in cells)
+    ]
     return ValueError(
         f"{path}: column {name!r} is not numeric: {cell!r} in line {line}; leave it out with "
         f"--drop {quoted(words)}, or choose the columns to use with --columns"
     )
+
+
+def _has_decimal_comma(cell: str) -> bool:
+    return "," in cell and _is_number(cell.replace(",", "."))
 
 
 def _is_missing(cell: str) -> bool:

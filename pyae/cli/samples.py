@@ -102,7 +102,7 @@ def choose_columns(
             raise ValueError(
                 f"{path}: no column {', '.join(map(repr, missing[:5]))}"
                 f"{f' and {len(missing) - 5} more' if len(missing) > 5 else ''}, which the model "
-                f"was trained on; columns: {listed(names)}"
+                f"needs; columns: {listed(names)}"
             )
         return [place[name] for name in wanted]
     return [i for i in range(len(names)) if i not in dropped | carried]
@@ -117,6 +117,11 @@ def listed(names: Sequence[str]) -> str:
 def numbered(prefix: str, n: int) -> list[str]:
     """Return the names of columns that have none."""
     return [f"{prefix}{i}" for i in range(n)]
+
+
+def counted(n: int, noun: str) -> str:
+    """Return how many there are of something."""
+    return f"{n} {noun}" if n == 1 else f"{n} {noun}s"
 
 
 def quoted(names: Sequence[str]) -> str:

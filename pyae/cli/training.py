@@ -15,7 +15,7 @@ import numpy as np
 
 from pyae.cli.options import no_warnings, note, reading, say
 from pyae.cli.outputs import check_output
-from pyae.cli.samples import Table
+from pyae.cli.samples import Table, counted
 from pyae.cli.scaling import Scaling
 from pyae.cli.tables import read_table
 from pyae.cli.trained import SUFFIX, Trained, require_range
@@ -52,6 +52,8 @@ def _run(options: dict[str, Any]) -> None:
     estimator = _estimator(options, is_images and kind == "none")
     if estimator.loss == "binary_crossentropy":
         _require_shares(kind, targets)
+    if options["patience"] is not None and len(inputs) < 2:
+        raise ValueError(f"{source}: --patience holds out samples, but there is only one")
     start = time.perf_counter()
     _fit(estimator, inputs, None if target is None else targets)
     seconds = time.perf_counter() - start
@@ -210,8 +212,8 @@ def _text(result: dict[str, Any]) -> str:
     share = result["explained_variance"]
     explained = "" if share is None else f", {share:.1%} of the variance explained"
     return (
-        f"{result['kind']} with {result['code']} code units, trained on {result['n_samples']} "
-        f"samples of {result['n_features']} features in {result['seconds']:.1f} s "
-        f"({result['epochs']} epochs){explained}\n"
+        f"{result['kind']} with {counted(result['code'], 'code unit')}, trained on "
+        f"{counted(result['n_samples'], 'sample')} of {counted(result['n_features'], 'feature')} "
+        f"in {result['seconds']:.1f} s ({counted(result['epochs'], 'epoch')}){explained}\n"
         f"model: {result['model']}"
     )

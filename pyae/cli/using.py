@@ -12,7 +12,7 @@ import numpy as np
 from pyae.cli import tables
 from pyae.cli.options import reading, say
 from pyae.cli.outputs import check_output
-from pyae.cli.samples import Table
+from pyae.cli.samples import Table, counted
 from pyae.cli.scaling import Scaling
 from pyae.cli.tables import check_kept, read_table, write_table
 from pyae.cli.trained import Trained, require_range
@@ -94,7 +94,7 @@ def score(options: dict[str, Any]) -> None:
         "max": float(errors.max()),
     }
     lines = [
-        f"{len(errors)} samples, error: mean {result['mean']:.4g}, median "
+        f"{counted(len(errors), 'sample')}, error: mean {result['mean']:.4g}, median "
         f"{result['median']:.4g}, largest {result['max']:.4g}"
     ]
     if threshold is not None:
@@ -107,7 +107,7 @@ def score(options: dict[str, Any]) -> None:
             "outliers": outliers.tolist(),
         }
         worst = outliers[np.argsort(-errors[outliers], kind="stable")][:10]
-        lines.append(f"{len(outliers)} outliers: error above {threshold:.4g}")
+        lines.append(f"{counted(len(outliers), 'outlier')}: error above {threshold:.4g}")
         lines += [f"  sample {i + 1}  {errors[i]:.4g}" for i in worst.tolist()]
         if len(outliers) > len(worst):
             lines.append(f"  and {len(outliers) - len(worst)} more")
@@ -203,4 +203,4 @@ def _with_scaling(model: Trained, path: Path) -> Any:
 def _say_written(table: Table, output: Path, options: dict[str, Any]) -> None:
     n, k = table.values.shape
     result = {"output": str(output), "n_samples": n, "n_columns": k}
-    say(result, f"{n} samples of {k} values: {output}", options["as_json"])
+    say(result, f"{counted(n, 'sample')} of {counted(k, 'value')}: {output}", options["as_json"])
