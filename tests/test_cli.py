@@ -451,10 +451,21 @@ def test_sparse_codes(digits: Path, tmp_path: Path, capsys: pytest.CaptureFixtur
 # ------------------------------------------------------------------------------ scripts and shells
 
 
-@pytest.mark.parametrize("command", ["train", "encode", "reconstruct", "decode", "plot", "info"])
+@pytest.mark.parametrize(
+    "command",
+    [name for name in commands.pyae.commands if name != "demo"],  # which has a test of its own
+)
 def test_json_is_all_there_is_on_the_standard_output(
-    command: str, model: Path, table: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    command: str,
+    model: Path,
+    denoiser: Path,
+    table: Path,
+    digits: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
+    if command == "export":
+        pytest.importorskip("onnx")
     codes = tmp_path / "codes.csv"
     assert run("encode", model, table, "-o", codes) == 0
     capsys.readouterr()
@@ -464,6 +475,9 @@ def test_json_is_all_there_is_on_the_standard_output(
         "reconstruct": [model, table, "-o", tmp_path / "a.csv"],
         "decode": [model, codes, "-o", tmp_path / "a.csv"],
         "plot": ["errors", model, table, "-o", tmp_path / "a.png"],
+        "denoise": [denoiser, digits, "-o", tmp_path / "a.npy"],
+        "score": [model, table, "-o", tmp_path / "a.csv", "--quantile", "0.9"],
+        "export": [model, "-o", tmp_path / "a.onnx"],
         "info": [model],
     }[command]
     assert run(command, *arguments, "--json") == 0

@@ -184,6 +184,14 @@ def test_parquet_says_which_column(tmp_path: Path) -> None:
         read_table(path, Reading(drop=("word",)))
     with pytest.raises(ValueError, match="'word' is not numeric but string"):
         read_table(path, Reading(drop=("half",)))
+    more = columns | {"day": ["u", "v"], "third": [None, 1]}
+    parquet.write_table(arrow.table(more), tmp_path / "b.parquet")
+    with pytest.raises(ValueError, match=r"'word' is not .* --drop word,day, or"):
+        read_table(tmp_path / "b.parquet", Reading(drop=("half", "third")))
+    with pytest.raises(
+        ValueError, match=r"'half' has 1 .* such columns out with --drop half,third"
+    ):
+        read_table(tmp_path / "b.parquet", Reading(drop=("word", "day")))
     table = read_table(path, Reading(drop=("half",), keep=("word",)))
     assert table.values.tolist() == [[1, 1], [2, 0]]
     assert table.texts == {"word": ["a", "b"]}
@@ -204,13 +212,19 @@ def test_arrays_of_images(tmp_path: Path) -> None:
     assert labels.tolist() == [0, 1, 2, 3, 4]
     with pytest.raises(ValueError, match="no labels 'z'"):
         read_labels("z", tmp_path / "a.npz", Reading(), table)
+    np.savez(tmp_path / "none.npz")
+    with pytest.raises(ValueError, match="there is no array of samples in it"):
+        read_table(tmp_path / "none.npz", Reading())
     with pytest.raises(ValueError, match="--drop is for CSV"):
         read_table(tmp_path / "a.npy", Reading(drop=("x",)))
 
 
 def test_folders_of_images(tmp_path: Path) -> None:
     image_module = pytest.importorskip("PIL.Image")
-    with pytest.raises(ValueError, match="no images in the folder"):
+    with pytest.raises(ValueError, match="no images in the folder;"):
+        read_table(tmp_path, Reading())
+    (tmp_path / "below").mkdir()
+    with pytest.raises(ValueError, match="no images in the folder itself;"):
         read_table(tmp_path, Reading())
     gray = np.arange(48, dtype=np.uint8).reshape(6, 8)
     image_module.fromarray(gray).save(tmp_path / "b.png")
@@ -228,6 +242,34 @@ def test_folders_of_images(tmp_path: Path) -> None:
     (tmp_path / "d.png").write_bytes(b"no")
     with pytest.raises(ValueError, match=r"d\.png: not a readable image"):
         read_table(tmp_path, Reading())
+
+
+@pytest.mark.parametrize(
+    ("suffix", "dtype", "largest"),
+    [
+        (".png", np.uint8, 255),
+        (".png", np.uint16, 65535),
+        (".tif", np.uint16, 65535),
+        (".png", np.bool_, 1),
+        (".tif", np.int32, None),
+        (".tif", np.float32, None),
+    ],
+)
+def test_images_of_all_depths(suffix: str, dtype: Any, largest: int | None, tmp_path: Path) -> None:
+    """More than 8 bits are rounded, not cut off; what has no known white is refused."""
+    image_module = pytest.importorskip("PIL.Image")
+    values = np.random.default_rng(0).random((2, 4, 6))
+    pixels = np.rint(values * (largest or 1)).astype(dtype)
+    for i, image in enumerate(pixels):
+        image_module.fromarray(image).save(tmp_path / f"{i}{suffix}")
+    if largest is None:
+        with pytest.raises(ValueError, match=r"0\.tif: pixels of 32 bits; save the images with 8"):
+            read_table(tmp_path, Reading())
+        return
+    table = read_table(tmp_path, Reading())
+    assert table.image_shape == (4, 6)
+    expected = pixels.reshape(2, -1) / largest
+    assert np.abs(table.values - expected).max() <= 0.5 / 255 + 1e-6
 
 
 @given(values=hnp.arrays(np.float64, (5, 3), elements=st.floats(-1e6, 1e6)))

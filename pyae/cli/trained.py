@@ -16,8 +16,9 @@ import numpy as np
 import numpy.typing as npt
 
 from pyae._container import FileFormatError
+from pyae.cli import csv_files, parquet_files
 from pyae.cli.options import note
-from pyae.cli.samples import Reading, Table, numbered
+from pyae.cli.samples import Reading, Table, listed, numbered
 from pyae.cli.scaling import Scaling
 from pyae.cli.tables import SUFFIXES, read_table
 from pyae.saving import load_model
@@ -110,10 +111,11 @@ class Trained:
         """
         n = table.values.shape[1]
         if n != self.n_features:
+            has_columns = path.suffix.lower() in (*csv_files.SUFFIXES, *parquet_files.SUFFIXES)
             raise ValueError(
                 f"{path}: {n} features, but the model was trained on {self.n_features}"
-                + (f" ({', '.join(self.names[:8])}...)" if self.names else "")
-                + "; choose them with --columns or --drop"
+                + (f" ({listed(self.names)})" if self.names else "")
+                + ("; choose them with --columns or --drop" if has_columns else "")
             )
         with np.errstate(over="ignore", invalid="ignore"):  # named by require_range
             scaled = self.scaling.scaled(table.values)
