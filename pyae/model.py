@@ -594,7 +594,8 @@ class Sequential:
         TypeError, ValueError
             X is not a matrix of finite real numbers with as many features as the model has.
         """
-        return self.forward(X)
+        network = self._built_network()
+        return network.forward(as_samples(X, "X"), len(self._layers), self._threads())
 
     def forward(self, X: Any, upto: int | None = None) -> Floats:
         """Return the output of the first layers, such as the code of an autoencoder.

@@ -357,33 +357,6 @@ def test_import_loads_nothing_heavy(names: str) -> None:
     assert not [m for m in loaded if any(m == h or m.startswith(f"{h}.") for h in HEAVY)]
 
 
-@pytest.mark.parametrize(
-    ("names", "limit"),
-    [("pyae", 0.06), ("pyae.Sequential, pyae.Dense", 0.2)],  # the second loads the compiled core
-    ids=["import", "use"],
-)
-def test_import_costs_little_more_than_numpy(names: str, limit: float) -> None:
-    code = """
-    import time
-    import numpy
-    start = time.perf_counter()
-    import pyae
-    %s
-    print(time.perf_counter() - start)
-    """
-    times = []
-    for _ in range(7):
-        result = subprocess.run(
-            [sys.executable, "-c", textwrap.dedent(code % names)],
-            env={**os.environ, "PYTHONPATH": str(ROOT)},
-            capture_output=True,
-            text=True,
-            check=True,
-        )
-        times.append(float(result.stdout))
-    assert min(times) < limit, times
-
-
 def test_import_starts_no_threads_and_warns_of_nothing() -> None:
     code = "pyae.Sequential\nprint(threading.active_count(), len(os.listdir('/proc/self/task')))"
     if LINUX:

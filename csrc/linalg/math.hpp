@@ -84,6 +84,19 @@ inline V exp(V x) {
   return y * detail::power_of_two(half) * detail::power_of_two(n - half);
 }
 
+// e^x for x <= 0, in fewer operations: the exponent n is added in place, 64 (512) too large, and
+// one product takes that back, into subnormal results too.
+template <class V>
+inline V exp_of_negative(V x) {
+  using U = UintVec<V>;
+  constexpr int lift = detail::kSingle<V> ? 64 : 512;
+  const auto [n, r] = detail::reduce_exp(at_least(x, splat<V>(detail::kSingle<V> ? -104.5 : -746)));
+  const V y = splat<V>(1) + detail::expm1_reduced(r);
+  const V lifted = n + splat<V>(detail::kRounder<V> + lift);
+  return (V)((U)y + ((U)lifted << detail::kMantissaBits<V>)) *
+         splat<V>(detail::kSingle<V> ? 0x1p-64 : 0x1p-512);
+}
+
 // e^x - 1 without cancellation: 2^n (e^r - 1) + (2^n - 1), doubled from half so that n = 128 fits.
 template <class V>
 inline V expm1(V x) {
@@ -165,17 +178,24 @@ inline V log1p(V x) {
   return select(x < infinity, y, x);
 }
 
-// ln(1+x) for 0 <= x <= 1, where no exponent needs taking apart: 2 atanh(s), s = x/(2+x) <= 1/3.
+namespace detail {
+// 2 atanh(s) = ln((1+s)/(1-s)) for 0 <= s <= 1/3
 template <class V>
-inline V log1p_unit(V x) {
-  const V s = x / (splat<V>(2) + x);
+inline V log1p_series(V s) {
   const V q = s * s;
-  if constexpr (detail::kSingle<V>) {
+  if constexpr (kSingle<V>) {
     return s * polynomial(q, 2., 2. / 3, 2. / 5, 2. / 7, 2. / 9, 2. / 11, 2. / 13, 2. / 15);
   } else {
     return s * polynomial(q, 2., 2. / 3, 2. / 5, 2. / 7, 2. / 9, 2. / 11, 2. / 13, 2. / 15, 2. / 17,
                           2. / 19, 2. / 21, 2. / 23, 2. / 25, 2. / 27, 2. / 29, 2. / 31, 2. / 33);
   }
+}
+}  // namespace detail
+
+// ln(1+x) for 0 <= x <= 1, where no exponent needs taking apart: s = x/(2+x) <= 1/3.
+template <class V>
+inline V log1p_unit(V x) {
+  return detail::log1p_series(x / (splat<V>(2) + x));
 }
 
 // tanh |x| = m/(m+2), m = e^(2|x|) - 1

@@ -13,6 +13,10 @@
 #if defined(__unix__) || defined(__APPLE__)
 #include <csignal>
 #endif
+#if defined(__linux__)
+#include <sched.h>
+#include <unistd.h>
+#endif
 
 namespace pyae {
 namespace {
@@ -60,6 +64,65 @@ class SignalsBlocked {
 #endif
 };
 
+// Keeps the threads of a job on different processors. Linux wakes a thread on its waker's processor
+// unless it finds an idle one, and does not count one that a virtual machine's host has put to
+// sleep: caller and worker would share a processor for milliseconds beside one that does nothing.
+#if defined(__linux__)
+class Seat {
+ public:
+  // For the worker itself, when it starts and whenever it has been called.
+  void claim() { thread_ = gettid(); }
+  void sit_down() {
+    if (moved_ && moved_.exchange(false)) {
+      sched_setaffinity(0, sizeof(allowed_), &allowed_);
+    }
+    const int here = sched_getcpu();  // rarely another one, and what is not written stays cached
+    if (processor_ != here) processor_ = here;
+  }
+  // For the caller, before the call: away from the processors `taken`, to which the worker's own is
+  // added. Only until it sits down; then it may go anywhere again.
+  void choose(cpu_set_t& taken, bool asleep) {
+    const int last = processor_;
+    const bool known = last >= 0 && last < CPU_SETSIZE;
+    const bool collides = known && CPU_ISSET(last, &taken);
+    if (asleep || collides) keep_from(taken);
+    if (known) CPU_SET(last, &taken);
+  }
+  static cpu_set_t of_caller() {
+    cpu_set_t taken;
+    CPU_ZERO(&taken);
+    const int here = sched_getcpu();
+    if (here >= 0 && here < CPU_SETSIZE) CPU_SET(here, &taken);
+    return taken;
+  }
+
+ private:
+  void keep_from(const cpu_set_t& taken) {
+    if (!moved_ && sched_getaffinity(thread_, sizeof(allowed_), &allowed_) != 0) return;
+    cpu_set_t free = allowed_;
+    for (int n = 0; n < CPU_SETSIZE; ++n) {
+      if (CPU_ISSET(n, &taken)) CPU_CLR(n, &free);
+    }
+    if (CPU_COUNT(&free) == 0) return;
+    moved_ = sched_setaffinity(thread_, sizeof(free), &free) == 0;
+  }
+
+  std::atomic<pid_t> thread_{0};
+  std::atomic<int> processor_{-1};
+  std::atomic<bool> moved_{false};
+  cpu_set_t allowed_;  // where it may run, while it is moved
+};
+#else
+class Seat {
+ public:
+  struct Nothing {};
+  void claim() {}
+  void sit_down() {}
+  void choose(Nothing&, bool) {}
+  static Nothing of_caller() { return {}; }
+};
+#endif
+
 // Holds a flag that only one thread at a time gets; another one, or the same once more (a signal's
 // handler may run within a job), does not wait for it.
 class Sole {
@@ -91,7 +154,12 @@ class Pool {
     pieces_ = pieces;
     next_ = 0;
     door_.fetch_and(~kClosed);
-    for (int n = 0; n < helpers; ++n) call(workers_[static_cast<std::size_t>(n)]);
+    auto taken = Seat::of_caller();
+    for (int n = 0; n < helpers; ++n) {
+      Worker& worker = workers_[static_cast<std::size_t>(n)];
+      worker.seat.choose(taken, worker.asleep);
+      call(worker);
+    }
     take_pieces(0);
     door_.fetch_or(kClosed);
     while (!watch(kWatch, [&] { return door_ == kClosed; })) std::this_thread::yield();
@@ -104,6 +172,7 @@ class Pool {
     std::atomic<std::uint64_t> calls{0};  // to how many jobs it was called
     std::atomic<bool> asleep{false};
     std::condition_variable wake;
+    Seat seat;
   };
 
   void take_pieces(int worker) {
@@ -141,6 +210,7 @@ class Pool {
 
   // The life of a worker; `number`, from 1, tells it apart.
   void work(Worker& self, int number) {
+    self.seat.claim();
     std::uint64_t seen = 0;
     const auto called = [&] { return self.calls != seen; };
     for (;;) {
@@ -151,6 +221,7 @@ class Pool {
         self.asleep = false;
       }
       seen = self.calls;
+      self.seat.sit_down();
       // Who enters while the door is open is waited for; who comes too late leaves at once.
       if ((door_.fetch_add(1) & kClosed) == 0) take_pieces(number);
       door_.fetch_sub(1);

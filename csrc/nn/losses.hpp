@@ -30,6 +30,11 @@ struct ElementwiseLoss : NoFields {
   static constexpr bool mean_over_features = true;
 };
 
+template <class V>
+struct ValueAndGradient {
+  V value, gradient;
+};
+
 namespace detail {
 
 // log of q clipped to [eps, 1-eps], from q and r = 1-q, so that neither end loses digits.
@@ -38,8 +43,31 @@ inline V clipped_log(V q, V r) {
   const V eps = splat<V>(kEpsilon);
   return select(q > splat<V>(0.5), log1p(-at_least(r, eps)), log(at_least(q, eps)));
 }
+template <class V>
+inline V smoothed(V t, double label_smoothing) {
+  return t * splat<V>(1 - label_smoothing) + splat<V>(label_smoothing / 2);
+}
 
 }  // namespace detail
+
+// Binary cross-entropy from logits z: max(z, 0) - z t + log(1 + e^-|z|), and sigmoid(z) - t. Both
+// need e = e^-|z|, which comes first, and 1/(1+e) and log(1+e) share one division.
+struct BinaryCrossentropyOfLogits {
+  static constexpr bool mean_over_features = true;
+  double label_smoothing;
+  template <class V>
+  static V prepared(V z) {
+    return exp_of_negative(-abs(z));
+  }
+  template <class V>
+  ValueAndGradient<V> operator()(V t, V z, V e) const {
+    t = detail::smoothed(t, label_smoothing);
+    const V one = splat<V>(1), u = one + e, w = u + one;
+    const V inverse = one / (u * w);  // 1/u = inverse w, 1/w = inverse u
+    const V log1p_e = detail::log1p_series(e * (inverse * u));
+    return {at_least(z, V{}) - z * t + log1p_e, select(z < V{}, e, one) * (inverse * w) - t};
+  }
+};
 
 struct BinaryCrossentropy : ElementwiseLoss {
   static constexpr const char* name = "binary_crossentropy";
@@ -52,27 +80,18 @@ struct BinaryCrossentropy : ElementwiseLoss {
     visit("from_logits", from_logits, kUnit);
     visit("label_smoothing", label_smoothing, kUnit);
   }
+  BinaryCrossentropyOfLogits of_logits() const { return {label_smoothing}; }
   template <class V>
   V value(V t, V p) const {
-    t = smoothed(t);
-    if (from_logits) {  // max(z, 0) - z t + log(1 + e^-|z|)
-      return at_least(p, V{}) - p * t + log1p_unit(exp(-abs(p)));
-    }
+    t = detail::smoothed(t, label_smoothing);
     const V q = splat<V>(1) - p;
     return -(t * detail::clipped_log(p, q) + (splat<V>(1) - t) * detail::clipped_log(q, p));
   }
   template <class V>
   V gradient(V t, V p) const {
-    t = smoothed(t);
-    if (from_logits) return detail::sigmoid(p) - t;
+    t = detail::smoothed(t, label_smoothing);
     const V q = splat<V>(1) - p, eps = splat<V>(kEpsilon);
     return select((p >= eps) & (q >= eps), (p - t) / (p * q), V{});
-  }
-
- private:
-  template <class V>
-  V smoothed(V t) const {
-    return t * splat<V>(1 - label_smoothing) + splat<V>(label_smoothing / 2);
   }
 };
 

@@ -34,6 +34,14 @@ struct Workspace {
   MatmulScratch<T> scratch;
 };
 
+// The same for rows that pass forward only: a layer's output is needed until the next one's is
+// made.
+template <class T>
+struct Passage {
+  Buffer<T> outputs[2];
+  MatmulScratch<T> scratch;
+};
+
 template <class T>
 class Network {
  public:
@@ -86,11 +94,18 @@ class Network {
     work.batch = batch;
   }
 
-  // Output of the first `upto` layers for x (batch, n_features); it stands in the workspace.
-  const T* forward(const Team& team, Workspace<T>& work, const T* x, Index batch,
-                   Index upto) const {
-    prepare(work, batch);
-    return run(Pass<T>{team, work.scratch, parameters(), batch}, work, x, upto, false);
+  // Output of the first `upto` layers, one or more, for x (batch, n_features), into y.
+  void predict(const Team& team, Passage<T>& work, const T* x, Index batch, Index upto,
+               T* y) const {
+    const Pass<T> pass{team, work.scratch, parameters(), batch};
+    for (Index l = 0; l < upto; ++l) {
+      const Layer<T>& layer = *layers_[static_cast<std::size_t>(l)];
+      LayerState<T> state;
+      state.activation = &layer.activation();
+      state.y = l + 1 == upto ? y : work.outputs[l % 2].ensure(batch * layer.units());
+      layer.forward(pass, x, state);
+      x = state.y;
+    }
   }
 
   // Loss of a batch; t (batch, n_targets), weights (batch) or null.
