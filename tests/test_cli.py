@@ -428,6 +428,17 @@ def test_export_takes_the_scale_along(model: Path, table: Path, tmp_path: Path) 
     assert np.abs((restored - expected) / X.std(axis=0)).max() < 1e-3
 
 
+def test_export_of_a_scale_that_weights_cannot_hold(tmp_path: Path, capsys: Any) -> None:
+    pytest.importorskip("onnx")
+    source, path = tmp_path / "a.csv", tmp_path / "m.safetensors"
+    source.write_text("a,b\n1e-40,1\n3e-40,2\n2e-40,3\n")
+    assert run("train", source, "-o", path, "--epochs", 2, "-q") == 0
+    assert run("export", path, "-o", tmp_path / "m.onnx") == 1
+    err = capsys.readouterr().err
+    assert "m.safetensors: the scale of the features makes weights too large" in err
+    assert not (tmp_path / "m.onnx").exists()
+
+
 def test_sparse_codes(digits: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     path = tmp_path / "m.safetensors"
     options = [

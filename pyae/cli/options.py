@@ -94,7 +94,7 @@ def reading_options(function: F) -> F:
     """Add the options that say how to read a file of samples."""
     for option in reversed(
         [
-            names_option("--columns", help="Use these columns only."),
+            names_option("--columns", help="Use these columns only, such as height,age."),
             names_option("--drop", help="Do not use these columns."),
             click.option("--delimiter", metavar="CHAR", help="Of a CSV file; found by itself."),
             click.option("--header/--no-header", default=None, help="Of a CSV file; the same."),

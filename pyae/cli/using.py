@@ -196,6 +196,11 @@ def _with_scaling(model: Trained, path: Path) -> Any:
     weights[0] = weights[0] / scale[:, None]
     weights[-2] = weights[-2] * scale
     weights[-1] = weights[-1] * scale + offset
+    if any(np.abs(w).max() > np.finfo(network.dtype).max for w in weights):
+        raise ValueError(
+            f"{path}: the scale of the features makes weights too large for an ONNX file; bring "
+            "the features to another unit before training"
+        )
     network.set_weights(weights)
     return estimator
 
