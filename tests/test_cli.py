@@ -428,6 +428,17 @@ def test_export_takes_the_scale_along(model: Path, table: Path, tmp_path: Path) 
     assert np.abs((restored - expected) / X.std(axis=0)).max() < 1e-3
 
 
+def test_models_of_64_bits_take_values_of_64_bits(tmp_path: Path) -> None:
+    values = np.array([[1.0, 2.0], [3.0, 1e200]])
+    estimator = pyae.Autoencoder(1, max_epochs=1, dtype="float64", random_state=0).fit(np.eye(2))
+    estimator.save(tmp_path / "m.safetensors")
+    np.save(tmp_path / "a.npy", values)
+    assert (
+        run("encode", tmp_path / "m.safetensors", tmp_path / "a.npy", "-o", tmp_path / "c.npy") == 0
+    )
+    np.testing.assert_array_equal(np.load(tmp_path / "c.npy"), estimator.transform(values))
+
+
 def test_export_of_a_scale_that_weights_cannot_hold(tmp_path: Path, capsys: Any) -> None:
     pytest.importorskip("onnx")
     source, path = tmp_path / "a.csv", tmp_path / "m.safetensors"

@@ -119,7 +119,7 @@ class Trained:
             )
         with np.errstate(over="ignore", invalid="ignore"):  # named by require_range
             scaled = self.scaling.scaled(table.values)
-        require_range(path, table, self.scaling, scaled)
+        require_range(path, table, self.scaling, scaled, self.estimator.model_.dtype)
         return scaled
 
     def encode(self, inputs: Array) -> Array:
@@ -221,12 +221,14 @@ def _estimator(path: Path, source: Path | None) -> Any:
         raise
 
 
-def require_range(path: Path, table: Table, scaling: Scaling, scaled: Array) -> None:
-    """Refuse features that the network's numbers of 32 bits cannot hold, scaled or as they are.
+def require_range(
+    path: Path, table: Table, scaling: Scaling, scaled: Array, dtype: npt.DTypeLike = np.float32
+) -> None:
+    """Refuse features that the network's numbers cannot hold, scaled or as they are.
 
     Nor can they be written as such, and beside a value of such a size all others become one.
     """
-    largest = np.finfo(np.float32).max
+    largest, bits = np.finfo(np.dtype(dtype)).max, 8 * np.dtype(dtype).itemsize
     fits = (np.abs(scaled) <= largest).all(axis=0) & (np.abs(table.values) <= largest).all(axis=0)
     fits &= np.isfinite(scaling.offset) & np.isfinite(scaling.scale)
     if fits.all():
@@ -237,8 +239,8 @@ def require_range(path: Path, table: Table, scaling: Scaling, scaled: Array) -> 
     how = "" if too_large else f" when scaled ({scaling.kind})"
     raise ValueError(
         f"{path}: column {table.names[i] if table.names else str(i + 1)!r} has values from "
-        f"{column.min():.3g} to {column.max():.3g}, too large for numbers of 32 bits{how}; bring "
-        "them to another unit, or leave the column out"
+        f"{column.min():.3g} to {column.max():.3g}, too large for numbers of {bits} bits{how}; "
+        "bring them to another unit, or leave the column out"
     )
 
 

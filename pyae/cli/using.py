@@ -57,8 +57,8 @@ def decode(options: dict[str, Any]) -> None:
             f"{source}: {codes.values.shape[1]} columns, but codes of this model have "
             f"{len(model.code_names)}"
         )
-    require_range(source, codes, Scaling.learn("none", codes.values), codes.values)
     dtype = model.estimator.model_.dtype
+    require_range(source, codes, Scaling.learn("none", codes.values), codes.values, dtype)
     made = Table(
         model.decode(codes.values.astype(dtype)),
         model.names,
