@@ -9,6 +9,8 @@ import numpy.typing as npt
 
 Floats = npt.NDArray[Any]  # float32 or float64
 
+_READ_IN_PLACE = frozenset("fd?bBhHiIlLqQ")  # dtype characters that the core knows
+
 
 def as_real_array(value: Any, name: str) -> npt.NDArray[Any]:
     """Return an array of real numbers, the caller's own memory wherever the core can read it.
@@ -48,6 +50,13 @@ def as_real_array(value: Any, name: str) -> npt.NDArray[Any]:
 
 def as_samples(value: Any, name: str) -> npt.NDArray[Any]:
     """Return a (n_samples, n_features) array of real numbers."""
+    if (  # what most calls give: no further question delays a prediction of one row
+        type(value) is np.ndarray
+        and value.ndim == 2
+        and value.size
+        and value.dtype.char in _READ_IN_PLACE
+    ):
+        return value
     array = as_real_array(value, name)
     if array.ndim != 2:
         hint = (

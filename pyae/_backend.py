@@ -139,7 +139,7 @@ def set_num_threads(n: int | None) -> None:
 
 
 def effective_threads(n_threads: int | None) -> int:
-    """Return how many threads a call is to use; None means what the process may use.
+    """Return how many threads a call is to use; 0, for None, stands for what the process may use.
 
     In a process that was forked from one whose threads had worked that is 1, and a warning says so
     once: worker threads do not live through a fork.
@@ -155,7 +155,7 @@ def effective_threads(n_threads: int | None) -> int:
                 stacklevel=4,
             )
         return 1
-    return core.available_threads() if n_threads is None else int(n_threads)
+    return 0 if n_threads is None else int(n_threads)
 
 
 def _openmp_runtime() -> str:
@@ -196,6 +196,7 @@ def show_config(as_dict: bool = False) -> dict[str, Any] | None:
         "levels": [entry["level"] for entry in _manifest["levels"]],
         "usable_levels": _usable_levels,
         "vector_bits": 8 * info["vector_bytes"],
+        "bfloat16": "in hardware" if info["bfloat16"] else "by rounding floats",
         "threads": core.available_threads(),
         "forked_after_threads": core.forked_after_threads(),
         "compiler": info["compiler"],

@@ -31,7 +31,12 @@ def tail(model: Sequential, first: int) -> Sequential:
             Dense(layer.units, layer.activation, layer.use_bias, kernel_initializer="zeros")
         )
     network = Sequential(
-        layers, loss=model.loss, dtype=model.dtype, n_threads=model.n_threads, random_state=0
+        layers,
+        loss=model.loss,
+        dtype=model.dtype,
+        precision=model.precision,
+        n_threads=model.n_threads,
+        random_state=0,
     )
     network.build(len(weights[0]))
     network.set_weights(weights)

@@ -201,6 +201,7 @@ def _network_to(model: Sequential, tensors: Tensors) -> dict[str, Any]:
         "loss": spec["loss"],
         "optimizer": spec["optimizer"],
         "dtype": model.dtype.name,
+        "precision": model.precision,
         "uint8_scale": model.uint8_scale,
         "n_threads": model.n_threads,
         "random_state": encode(model.random_state, "random_state", tensors),
@@ -227,6 +228,7 @@ def _network_from(content: dict[str, Any], tensors: Tensors) -> Sequential:
         loss=content["loss"],
         optimizer=content["optimizer"],
         dtype=content["dtype"],
+        precision=content.get("precision"),  # not in files of the first version
         n_threads=content["n_threads"],
         random_state=seed,
         uint8_scale=content["uint8_scale"],

@@ -5,8 +5,10 @@ from __future__ import annotations
 import csv
 import json
 import os
+import shlex
 import subprocess
 import sys
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -90,6 +92,16 @@ def denoiser(digits: Path) -> Path:
         "-q",
     ]
     assert cli.main(["train", str(digits), "-o", str(path), *options]) == 0
+    return path
+
+
+@pytest.fixture(scope="module")
+def of_two(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A model of the columns a and b, with two code units."""
+    folder = tmp_path_factory.mktemp("two")
+    (folder / "two.csv").write_text("a,b\n1,2\n2,4\n3,5\n")
+    path = folder / "two.safetensors"
+    assert cli.main(["train", str(folder / "two.csv"), "-o", str(path), "--epochs", "2", "-q"]) == 0
     return path
 
 
@@ -416,6 +428,28 @@ def test_export_takes_the_scale_along(model: Path, table: Path, tmp_path: Path) 
     assert np.abs((restored - expected) / X.std(axis=0)).max() < 1e-3
 
 
+def test_models_of_64_bits_take_values_of_64_bits(tmp_path: Path) -> None:
+    values = np.array([[1.0, 2.0], [3.0, 1e200]])
+    estimator = pyae.Autoencoder(1, max_epochs=1, dtype="float64", random_state=0).fit(np.eye(2))
+    estimator.save(tmp_path / "m.safetensors")
+    np.save(tmp_path / "a.npy", values)
+    assert (
+        run("encode", tmp_path / "m.safetensors", tmp_path / "a.npy", "-o", tmp_path / "c.npy") == 0
+    )
+    np.testing.assert_array_equal(np.load(tmp_path / "c.npy"), estimator.transform(values))
+
+
+def test_export_of_a_scale_that_weights_cannot_hold(tmp_path: Path, capsys: Any) -> None:
+    pytest.importorskip("onnx")
+    source, path = tmp_path / "a.csv", tmp_path / "m.safetensors"
+    source.write_text("a,b\n1e-40,1\n3e-40,2\n2e-40,3\n")
+    assert run("train", source, "-o", path, "--epochs", 2, "-q") == 0
+    assert run("export", path, "-o", tmp_path / "m.onnx") == 1
+    err = capsys.readouterr().err
+    assert "m.safetensors: the scale of the features makes weights too large" in err
+    assert not (tmp_path / "m.onnx").exists()
+
+
 def test_sparse_codes(digits: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     path = tmp_path / "m.safetensors"
     options = [
@@ -439,10 +473,21 @@ def test_sparse_codes(digits: Path, tmp_path: Path, capsys: pytest.CaptureFixtur
 # ------------------------------------------------------------------------------ scripts and shells
 
 
-@pytest.mark.parametrize("command", ["train", "encode", "reconstruct", "decode", "plot", "info"])
+@pytest.mark.parametrize(
+    "command",
+    [name for name in commands.pyae.commands if name != "demo"],  # which has a test of its own
+)
 def test_json_is_all_there_is_on_the_standard_output(
-    command: str, model: Path, table: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    command: str,
+    model: Path,
+    denoiser: Path,
+    table: Path,
+    digits: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
+    if command == "export":
+        pytest.importorskip("onnx")
     codes = tmp_path / "codes.csv"
     assert run("encode", model, table, "-o", codes) == 0
     capsys.readouterr()
@@ -452,16 +497,132 @@ def test_json_is_all_there_is_on_the_standard_output(
         "reconstruct": [model, table, "-o", tmp_path / "a.csv"],
         "decode": [model, codes, "-o", tmp_path / "a.csv"],
         "plot": ["errors", model, table, "-o", tmp_path / "a.png"],
+        "denoise": [denoiser, digits, "-o", tmp_path / "a.npy"],
+        "score": [model, table, "-o", tmp_path / "a.csv", "--quantile", "0.9"],
+        "export": [model, "-o", tmp_path / "a.onnx"],
         "info": [model],
     }[command]
     assert run(command, *arguments, "--json") == 0
     assert json.loads(capsys.readouterr().out)
 
 
-def test_quiet(table: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    options = ["--columns", "height,age", "--epochs", 2, "-q"]
-    assert run("train", table, "-o", tmp_path / "m.safetensors", *options) == 0
-    assert capsys.readouterr().out == ""
+NO_HEADER = "no header found: columns are called 1, 2, ...; give --header if the first line is one"
+
+
+@pytest.mark.parametrize(
+    ("text", "options", "notes"),
+    [
+        ("a,b\n1,2\n3,4\n", [], []),
+        ("1,2\n3,4\n5,7\n", [], [NO_HEADER]),
+        ("1,2\n3,4\n5,7\n", ["--no-header"], []),
+        ("2019,2020\n3,4\n5,7\n", ["--header"], []),
+        ("a,b,c\n1,2,x\n3,4,y\n", ["--drop", "c"], ["not used: c"]),
+        ("a,b,c,d\n1,2,x,u\n3,4,y,v\n", ["--drop", "c", "--drop", "d"], ["not used: c, d"]),
+        ("a,b,c,d\n1,2,x,u\n3,4,y,v\n", ["--columns", "a", "--columns", "b"], ["not used: c, d"]),
+    ],
+)
+def test_what_was_not_asked_for_is_noted_but_not_if_quiet(
+    text: str, options: list[str], notes: list[str], tmp_path: Path, capsys: Any
+) -> None:
+    source = tmp_path / "a.csv"
+    source.write_text(text)
+    arguments = ["train", source, "-o", tmp_path / "m.safetensors", "--epochs", 2, *options]
+    assert run(*arguments) == 0
+    out, err = capsys.readouterr()
+    assert "Autoencoder with 2 code units, trained on" in out
+    said = [line for line in err.splitlines() if line.startswith("pyae: ")]
+    assert len(said) == len(notes)
+    for line, note in zip(said, notes, strict=True):
+        assert note in line
+    assert run(*arguments, "-q") == 0
+    assert capsys.readouterr() == ("", "")
+    assert run(*arguments, "-q", "--json") == 0
+    out, err = capsys.readouterr()
+    assert json.loads(out)["n_features"] == 2
+    assert err == ""
+
+
+@pytest.mark.parametrize("quiet", [False, True])
+@pytest.mark.parametrize(
+    ("method", "category"),
+    [("fit", UserWarning), ("fit", RuntimeWarning), ("reconstruction_error", UserWarning)],
+)
+def test_warnings_are_one_line_and_none_if_quiet(
+    method: str,
+    category: type[Warning],
+    quiet: bool,
+    table: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """In training and after it; of Python's file:line nothing is left."""
+    original = getattr(pyae.Autoencoder, method)
+
+    def warning(*args: Any, **kwargs: Any) -> Any:
+        warnings.warn("not converged\n  in time", category, stacklevel=1)
+        return original(*args, **kwargs)
+
+    monkeypatch.setattr(pyae.Autoencoder, method, warning)
+    options = ["--columns", "height,age", "--epochs", 2, *(["-q"] if quiet else [])]
+    with warnings.catch_warnings():
+        warnings.simplefilter("default")  # as in a process of its own
+        assert run("train", table, "-o", tmp_path / "m.safetensors", *options) == 0
+    err = capsys.readouterr().err
+    if quiet:
+        assert err == ""
+    else:
+        assert "pyae: warning: not converged in time\n" in err
+        assert "test_cli" not in err
+        assert "UserWarning" not in err
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        ["--columns", "age,height", "--learning-rate", "1e30"],
+        ["--columns", "age,height", "--loss", "mse2"],
+        ["--columns", "age,name"],
+        [],
+    ],
+    ids=["diverged", "unknown loss", "words", "no choice"],
+)
+def test_a_run_that_fails_leaves_the_model_there_was(
+    options: list[str], model: Path, table: Path, tmp_path: Path, capsys: Any
+) -> None:
+    path = tmp_path / "m.safetensors"
+    path.write_bytes(model.read_bytes())
+    assert run("train", table, "-o", path, "-q", *options) == 1
+    out, err = capsys.readouterr()
+    assert (out, err.count("\n")) == ("", 1)
+    assert path.read_bytes() == model.read_bytes()
+    assert list(tmp_path.iterdir()) == [path]
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        ["--keep", "name,kind"],
+        ["--keep", "name", "--keep", "kind"],
+        ["--keep", '"name", kind', "--keep", "name"],
+    ],
+)
+def test_repeated_options_add_up(
+    options: list[str], model: Path, table: Path, tmp_path: Path
+) -> None:
+    assert run("encode", model, table, "-o", tmp_path / "codes.csv", *options) == 0
+    assert rows_of(tmp_path / "codes.csv")[0] == ["name", "kind", "code0", "code1"]
+
+
+def test_a_name_with_a_comma(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """What the error says to write is what the option takes."""
+    source, path = tmp_path / "a.csv", tmp_path / "m.safetensors"
+    source.write_text('x,"it\'s a name, of sorts",y,k\n1,u,2,v\n2,v,4,w\n')
+    assert run("train", source, "-o", path) == 1
+    message = capsys.readouterr().err
+    option = message.partition("--drop ")[2].partition(", or choose")[0]
+    assert run("train", source, "-o", path, "--epochs", 1, "--drop", *shlex.split(option)) == 0
+    assert Trained.load(path).names == ["x", "y"]
 
 
 def test_as_a_process(tmp_path: Path) -> None:
@@ -518,7 +679,8 @@ def test_help_is_there_at_once() -> None:
         "from pyae import cli\n"
         "assert cli.main(['--help']) == 0\n"
         "assert cli.main(['train', '--help']) == 0\n"
-        "heavy = {'sklearn', 'matplotlib', 'scipy', 'pandas', 'pyarrow', 'PIL', 'rich'}\n"
+        "assert cli.main(['--version']) == 0\n"
+        "heavy = {'numpy', 'sklearn', 'matplotlib', 'scipy', 'pandas', 'pyarrow', 'PIL', 'rich'}\n"
         "sys.exit(', '.join(heavy & set(sys.modules)) or 0)\n"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
@@ -549,6 +711,11 @@ BAD_LINES: list[tuple[list[str], str]] = [
     (["plot", "latent", "{model}", "{table}", "-o", "{png}", "--components", "1"], "two numbers"),
     (["score", "{model}", "{table}", "--quantile", "1.5"], "1.5 is not in the range"),
     (["score", "{model}", "{table}", "--quantile", "0.9", "--threshold", "1"], "not both"),
+    (["train", "{table}", "-o", "{new}", "--drop", "name", "kind"], "written with commas"),
+    (
+        ["train", "{table}", "-o", "{new}", "--columns", "age", "--columns", "name", "--drop=kind"],
+        "give --columns or --drop, not both",
+    ),
     (["train", "{table}", "-o", "{new}", "--columns", "age", "--drop", "name"], "not both"),
 ]
 FAILURES: list[tuple[list[str], str]] = [
@@ -556,7 +723,17 @@ FAILURES: list[tuple[list[str], str]] = [
     (["train", "{table}", "-o", "{table}"], "has the suffix '.csv'"),
     (["train", "{table}", "-o", "m.txt"], "allowed are .safetensors"),
     (["train", "{table}", "-o", "none/m.safetensors"], "there is no folder 'none'; make it first"),
-    (["train", "{table}", "-o", "{new}", "--drop", "names"], "--drop: no column 'names'"),
+    (
+        ["train", "{table}", "-o", "{new}", "--drop", "names"],
+        "--drop: no column 'names' (did you mean 'name'?); columns: name, height",
+    ),
+    (
+        ["train", "{table}", "-o", "{new}", "--drop", "kind", "--drop", "names,age"],
+        "--drop: no column 'names'",
+    ),
+    (["train", "{table}", "-o", "{new}", "--columns", "age", "--columns", "age"], "there twice"),
+    (["encode", "{model}", "{table}", "-o", "{csv}", "--keep", "nmae"], "did you mean 'name'?"),
+    (["encode", "{model}", "{table}", "-o", "{csv}", "--drop", "age"], "the model needs column"),
     (
         ["train", "{table}", "-o", "{new}", "--columns", "age", "--loss", "mse2"],
         "unknown loss 'mse2'",
@@ -576,13 +753,46 @@ FAILURES: list[tuple[list[str], str]] = [
         ],
         "training diverged in epoch 1 of 200; try a smaller --learning-rate",
     ),
-    (["train", "{huge}", "-o", "{new}"], "column 'b' has values from 2 to 1e+200, too large"),
+    *(
+        (
+            ["train", "{huge}", "-o", "{new}", "--scale", scale],
+            "column 'b' has values from 2 to 1e+200, too large for numbers of 32 bits; bring",
+        )
+        for scale in ("standard", "minmax", "none")
+    ),
+    (["encode", "{of_two}", "{huge}", "-o", "{csv}"], "column 'b' has values from 2 to 1e+200"),
+    (["score", "{of_two}", "{huge}"], "column 'b' has values from 2 to 1e+200"),
+    (
+        ["decode", "{of_two}", "{huge}", "-o", "{csv}", "--columns", "a,b"],
+        "column 'b' has values from 2 to 1e+200",
+    ),
     (
         ["train", "{table}", "-o", "{new}", "--columns", "age", "--loss", "binary_crossentropy"],
         "use --scale minmax",
     ),
     (["encode", "none", "{table}", "-o", "{csv}"], "there is no model file 'none'"),
-    (["encode", "{table}", "{table}", "-o", "{csv}"], "people.csv"),
+    (["encode", "{table}", "{table}", "-o", "{csv}"], "people.csv' is a .csv file; give a file"),
+    *(
+        (
+            [*command, "{table}", "{model}", *output],
+            "people.csv' is a .csv file, and INPUT '{model}' a model; did you swap them?",
+        )
+        for command, output in (
+            (["encode"], ["-o", "{csv}"]),
+            (["decode"], ["-o", "{csv}"]),
+            (["reconstruct"], ["-o", "{csv}"]),
+            (["denoise"], ["-o", "{csv}"]),
+            (["score"], []),
+            (["plot", "latent"], ["-o", "{png}"]),
+        )
+    ),
+    (["score", "{folder}", "{model}"], "is a folder, and INPUT '{model}' a model; did you swap"),
+    (["info", "{folder}"], "is a folder; give a file that 'pyae train' made"),
+    (["info", "{table}"], "people.csv' is a .csv file; give a file that 'pyae train' made"),
+    (["export", "{digits}", "-o", "m.onnx"], "digits.npy' is a .npy file; give a file that"),
+    (["encode", "{model}", "{model}", "-o", "{csv}"], "this is a model, not its samples"),
+    (["train", "{model}", "-o", "{new}"], "this is a model, not its samples"),
+    (["train", "{one}", "-o", "{new}", "--patience", "3"], "--patience holds out samples, but"),
     (
         ["encode", "{model}", "{table}", "-o", "{table}"],
         "is also an input and would be overwritten",
@@ -634,6 +844,7 @@ def test_errors_say_what_to_do(
     table: Path,
     digits: Path,
     denoiser: Path,
+    of_two: Path,
     tmp_path: Path,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
@@ -646,7 +857,11 @@ def test_errors_say_what_to_do(
         )
     huge = tmp_path / "huge.csv"
     huge.write_text("a,b\n1,2\n2,1e200\n")
+    one = tmp_path / "one.csv"
+    one.write_text("a,b\n1,2\n")
     places = {
+        "one": one,
+        "of_two": of_two,
         "huge": huge,
         "model": model,
         "table": table,
@@ -666,12 +881,17 @@ def test_errors_say_what_to_do(
     assert run(*[argument.format(**places) for argument in arguments]) == code
     out, err = capsys.readouterr()
     assert out == ""
-    assert message in err
+    assert message.format(**places) in err
     if arguments:
         assert err.startswith("pyae: ")
         assert err.count("\n") == 1
     assert {path: path.read_bytes() for path in before} == before
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["huge.csv", "named.csv", "rgb.npy"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == [
+        "huge.csv",
+        "named.csv",
+        "one.csv",
+        "rgb.npy",
+    ]
 
 
 def test_ctrl_c_leaves_no_file(

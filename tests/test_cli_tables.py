@@ -62,6 +62,9 @@ HEADERS: list[tuple[str, list[str] | None, list[list[float]]]] = [
     ("1990,b\n1,2\n", ["1990", "b"], [[1, 2]]),
     ("a,b\n1,2\n  \n3,4\n", ["a", "b"], [[1, 2], [3, 4]]),
     ("a,b\n1,True\n2,false\n", ["a", "b"], [[1, 1], [2, 0]]),
+    (",b\n1,2\n", ["1", "b"], [[1, 2]]),
+    ("a,,\n1,2,3\n", ["a", "2", "3"], [[1, 2, 3]]),
+    ("a,b\r1,2\r", ["a", "b"], [[1, 2]]),
     ("True,2\nFalse,3\n", None, [[1, 2], [0, 3]]),
     ("1e3,-.5\n+2,0x\n".replace("0x", "7"), None, [[1000, -0.5], [2, 7]]),
 ]
@@ -121,6 +124,31 @@ BAD_FILES: list[tuple[str, bytes, str]] = [
     ("a.csv", b"a,b\n\n1,2\n3,NA\n", r"column 'b' is empty \(NA\) in line 4; fill it"),
     ("a.csv", b"a,b\n \n1,2\n1_000,2\n", "column 'a' is not numeric: '1_000' in line 4"),
     ("a.csv", b'a,b\n"1,000",2\n', "has '1,000' in line 2: remove the separators of thousands"),
+    (
+        "a.csv",
+        b"n,a,b\nu,1,\nv,,\nw,3,?\n",
+        "column 'n' is not numeric: 'u' in line 2; leave it out with --drop n, or",
+    ),
+    (
+        "a.csv",
+        b"a,b\n1,\n2,NA\n,3\n",
+        "column 'b' is empty in line 2, and so are 2 more cells; fill them, or .* --drop b,a",
+    ),
+    ("a.csv", b"a,b\n1,\n2,?\n", "column 'b' is empty in line 2, and one more; .* --drop b"),
+    ("a.csv", b"a,b\n1,\n2,x\n,3\n", "column 'b' is empty in line 2, .* --drop b,a"),
+    ("a.csv", b"a,b,\n1,2,\n3,4,\n", "column '3' is empty in line 2, .* --drop 3"),
+    (
+        "a.csv",
+        b"n;h;w\nu;1,5;2\nv;1,6;2\n",
+        "column 'n' is not numeric: 'u' in line 2; leave it out with --drop n, or",
+    ),
+    ("a.csv", b"a;b;d\n1;2;2024-01-31\n", "column 'd' is not numeric: '2024-01-31' in line 2"),
+    ("a.csv", b"sep=;\na;b\n1;2\n", "the first line, 'sep=;', is no data; remove it"),
+    ("a.csv", b"my data\na,b\n1,2\n", "line 2 has 2 cells, .* remove lines above the names"),
+    ("a.csv", b"a,b\n1,2,\n", "line 2 has 3 cells, but the first line has 2$"),
+    ("a.xlsx", b"1", "readable are .csv.*; save the sheet as 'CSV UTF-8'"),
+    ("a.csv.gz", b"1", "readable are .csv.*; unpack it first"),
+    ("a.png", b"1", "readable are .csv.*; give the folder that the image is in"),
     ("a.csv", b"a b\n1 2\n", "say so with --delimiter ' '"),
     ("a.csv", b"1 2\n3 4\n", "say so with --delimiter ' '"),
     ("a.csv", "a,b\n1,2\n".encode("utf-16"), "save it as 'CSV UTF-8'"),
@@ -156,6 +184,14 @@ def test_parquet_says_which_column(tmp_path: Path) -> None:
         read_table(path, Reading(drop=("word",)))
     with pytest.raises(ValueError, match="'word' is not numeric but string"):
         read_table(path, Reading(drop=("half",)))
+    more = columns | {"day": ["u", "v"], "third": [None, 1]}
+    parquet.write_table(arrow.table(more), tmp_path / "b.parquet")
+    with pytest.raises(ValueError, match=r"'word' is not .* --drop word,day, or"):
+        read_table(tmp_path / "b.parquet", Reading(drop=("half", "third")))
+    with pytest.raises(
+        ValueError, match=r"'half' has 1 .* such columns out with --drop half,third"
+    ):
+        read_table(tmp_path / "b.parquet", Reading(drop=("word", "day")))
     table = read_table(path, Reading(drop=("half",), keep=("word",)))
     assert table.values.tolist() == [[1, 1], [2, 0]]
     assert table.texts == {"word": ["a", "b"]}
@@ -176,13 +212,19 @@ def test_arrays_of_images(tmp_path: Path) -> None:
     assert labels.tolist() == [0, 1, 2, 3, 4]
     with pytest.raises(ValueError, match="no labels 'z'"):
         read_labels("z", tmp_path / "a.npz", Reading(), table)
+    np.savez(tmp_path / "none.npz")
+    with pytest.raises(ValueError, match="there is no array of samples in it"):
+        read_table(tmp_path / "none.npz", Reading())
     with pytest.raises(ValueError, match="--drop is for CSV"):
         read_table(tmp_path / "a.npy", Reading(drop=("x",)))
 
 
 def test_folders_of_images(tmp_path: Path) -> None:
     image_module = pytest.importorskip("PIL.Image")
-    with pytest.raises(ValueError, match="no images in the folder"):
+    with pytest.raises(ValueError, match="no images in the folder;"):
+        read_table(tmp_path, Reading())
+    (tmp_path / "below").mkdir()
+    with pytest.raises(ValueError, match="no images in the folder itself;"):
         read_table(tmp_path, Reading())
     gray = np.arange(48, dtype=np.uint8).reshape(6, 8)
     image_module.fromarray(gray).save(tmp_path / "b.png")
@@ -200,6 +242,34 @@ def test_folders_of_images(tmp_path: Path) -> None:
     (tmp_path / "d.png").write_bytes(b"no")
     with pytest.raises(ValueError, match=r"d\.png: not a readable image"):
         read_table(tmp_path, Reading())
+
+
+@pytest.mark.parametrize(
+    ("suffix", "dtype", "largest"),
+    [
+        (".png", np.uint8, 255),
+        (".png", np.uint16, 65535),
+        (".tif", np.uint16, 65535),
+        (".png", np.bool_, 1),
+        (".tif", np.int32, None),
+        (".tif", np.float32, None),
+    ],
+)
+def test_images_of_all_depths(suffix: str, dtype: Any, largest: int | None, tmp_path: Path) -> None:
+    """More than 8 bits are rounded, not cut off; what has no known white is refused."""
+    image_module = pytest.importorskip("PIL.Image")
+    values = np.random.default_rng(0).random((2, 4, 6))
+    pixels = np.rint(values * (largest or 1)).astype(dtype)
+    for i, image in enumerate(pixels):
+        image_module.fromarray(image).save(tmp_path / f"{i}{suffix}")
+    if largest is None:
+        with pytest.raises(ValueError, match=r"0\.tif: pixels of 32 bits; save the images with 8"):
+            read_table(tmp_path, Reading())
+        return
+    table = read_table(tmp_path, Reading())
+    assert table.image_shape == (4, 6)
+    expected = pixels.reshape(2, -1) / largest
+    assert np.abs(table.values - expected).max() <= 0.5 / 255 + 1e-6
 
 
 @given(values=hnp.arrays(np.float64, (5, 3), elements=st.floats(-1e6, 1e6)))

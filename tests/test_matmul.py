@@ -176,3 +176,31 @@ def test_what_is_refused() -> None:
         core.matmul(a[0], b)
     with pytest.raises(TypeError):
         core.matmul(a, b.astype(np.float32))
+
+
+def rounded_to_bfloat16(x: Array) -> Array:
+    """The nearest number with 8 significant bits, ties to even."""
+    bits = x.astype(np.float32).view(np.uint32)
+    return ((bits + 0x7FFF + ((bits >> 16) & 1)) & np.uint32(0xFFFF0000)).view(np.float32)
+
+
+@pytest.mark.parametrize(("ta", "tb"), TRANSPOSES)
+@pytest.mark.parametrize("shape", SHAPES, ids=str)
+def test_products_of_bfloat16(shape: tuple[int, int, int], ta: bool, tb: bool) -> None:
+    a, b = operands(*shape, np.float32)
+    left = np.ascontiguousarray(a.T) if ta else a
+    right = np.ascontiguousarray(b.T) if tb else b
+    results = [core.matmul(left, right, ta, tb, threads, bfloat16=True) for threads in (1, 2, 3)]
+    assert_product(results[0], rounded_to_bfloat16(a), rounded_to_bfloat16(b))
+    assert all((result == results[0]).all() for result in results)
+
+
+def test_rounding_to_bfloat16_at_the_ends() -> None:
+    values = [0.0, -0.0, 1.0, 1.00390625, 1.01171875, 3.4e38, -1e-40, np.inf, -np.inf, np.nan]
+    a = np.array(values, dtype=np.float32)[:, np.newaxis]
+    result = core.matmul(a, np.ones((1, 1), dtype=np.float32), bfloat16=True)
+    # 1 + 2^-8 and 1 + 3 * 2^-8 lie half way; 3.4e38 rounds to a number beyond 2^128 - 2^119
+    expected = [0.0, -0.0, 1.0, 1.0, 1.015625, np.inf, rounded_to_bfloat16(a[6])[0]]
+    # the instruction takes subnormal numbers for 0
+    np.testing.assert_allclose(result[:7, 0], expected, rtol=0, atol=1e-38)
+    np.testing.assert_array_equal(result[7:, 0], [np.inf, -np.inf, np.nan])

@@ -83,8 +83,7 @@ inline Options to_options(const py::dict& dict, const std::string& what) {
   return DictReader(dict, what).take_options();
 }
 
-inline ElementType element_type_of(const py::array& array, const std::string& name) {
-  const py::dtype dtype = array.dtype();
+inline ElementType element_type_of(const py::dtype& dtype, const char* name) {
   const auto size = dtype.itemsize();
   switch (dtype.kind()) {
     case 'f':
@@ -107,20 +106,21 @@ inline ElementType element_type_of(const py::array& array, const std::string& na
     default:
       break;
   }
-  throw py::type_error(name + " has dtype " + text_of(dtype) +
+  throw py::type_error(std::string(name) + " has dtype " + text_of(dtype) +
                        "; allowed are float32, float64, integers and booleans");
 }
 
 // A two-dimensional array, to be read where it is. uint8 values are multiplied by uint8_scale.
-inline RowSource to_rows(const py::array& array, const std::string& name, double uint8_scale) {
+inline RowSource to_rows(const py::array& array, const char* name, double uint8_scale) {
   if (array.ndim() != 2) {
-    throw py::value_error(name + " must be two-dimensional, got " + std::to_string(array.ndim()) +
-                          " dimensions");
+    throw py::value_error(std::string(name) + " must be two-dimensional, got " +
+                          std::to_string(array.ndim()) + " dimensions");
   }
   RowSource source;
   source.data = static_cast<const char*>(array.data());
-  source.type = element_type_of(array, name);
-  const char order = array.dtype().byteorder();
+  const py::dtype dtype = array.dtype();
+  source.type = element_type_of(dtype, name);
+  const char order = dtype.byteorder();
 #if __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
   source.swapped = order == '>';
 #else
@@ -130,7 +130,7 @@ inline RowSource to_rows(const py::array& array, const std::string& name, double
   source.columns = array.shape(1);
   source.row_stride = array.strides(0);
   source.column_stride = array.strides(1);
-  if (array.dtype().kind() == 'u' && array.dtype().itemsize() == 1) source.scale = uint8_scale;
+  if (dtype.kind() == 'u' && dtype.itemsize() == 1) source.scale = uint8_scale;
   return source;
 }
 

@@ -74,7 +74,7 @@ Array<T> array_loss_gradient(const py::dict& spec, const Array<T>& t, const Arra
 
 template <class T>
 Array<T> array_product(const Array<T>& a, const Array<T>& b, bool transpose_a, bool transpose_b,
-                       int n_threads) {
+                       int n_threads, bool bfloat16) {
   if (a.ndim() != 2 || b.ndim() != 2) throw py::value_error("a and b must be two-dimensional");
   const Factor<T> left{a.data(), matrix_shape(a), transpose_a};
   const Factor<T> right{b.data(), matrix_shape(b), transpose_b};
@@ -82,7 +82,7 @@ Array<T> array_product(const Array<T>& a, const Array<T>& b, bool transpose_a, b
   Array<T> c({left.rows(), right.columns()});
   T* to = c.mutable_data();
   py::gil_scoped_release release;
-  matrix_product(left, right, n_threads, to);
+  matrix_product(left, right, n_threads, bfloat16, to);
   return c;
 }
 
@@ -160,7 +160,8 @@ void register_for(py::module_& m) {
   m.def("loss_gradient", &array_loss_gradient<T>, py::arg("spec"), py::arg("t").noconvert(),
         py::arg("p").noconvert(), py::arg("weights"), py::arg("mean"));
   m.def("matmul", &array_product<T>, py::arg("a").noconvert(), py::arg("b").noconvert(),
-        py::arg("transpose_a") = false, py::arg("transpose_b") = false, py::arg("n_threads") = 0);
+        py::arg("transpose_a") = false, py::arg("transpose_b") = false, py::arg("n_threads") = 0,
+        py::arg("bfloat16") = false);
   m.def("parameter_penalty", &array_parameter_penalty<T>, py::arg("spec"),
         py::arg("w").noconvert());
   m.def("activity_penalty", &array_activity_penalty<T>, py::arg("spec"), py::arg("y").noconvert());

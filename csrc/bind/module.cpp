@@ -66,6 +66,7 @@ py::dict build() {
   info["level"] = build.level;
   info["compiler"] = build.compiler;
   info["vector_bytes"] = build.vector_bytes;
+  info["bfloat16"] = build.bfloat16;
   if (build.openmp != 0) info["openmp"] = build.openmp;
   return info;
 }

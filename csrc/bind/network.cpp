@@ -326,8 +326,9 @@ class PyNetwork {
     DataSet<T> data;
     data.x_name = x_name;
     data.t_name = y_name;
-    data.x = to_rows(x, x_name, uint8_scale_);
-    data.t = y ? to_rows(*y, y_name, model_->targets_are_classes() ? 1 : uint8_scale_) : data.x;
+    data.x = to_rows(x, x_name.c_str(), uint8_scale_);
+    data.t =
+        y ? to_rows(*y, y_name.c_str(), model_->targets_are_classes() ? 1 : uint8_scale_) : data.x;
     data.same = !y;
     model_->check_shapes(data);
     if (weights) {

@@ -49,6 +49,13 @@ NetworkSpec to_network_spec(const py::dict& spec) {
   DictReader loss(spec["loss"].cast<py::dict>(), "loss");
   network.sum_reduction = loss.take_or<std::string>("reduction", "sum_over_batch_size") == "sum";
   network.loss = loss.take_options();
+  if (spec.contains("precision") && !spec["precision"].is_none()) {
+    const auto precision = spec["precision"].cast<std::string>();
+    if (precision != "mixed_bfloat16") {
+      throw py::value_error("precision must be None or 'mixed_bfloat16', got '" + precision + "'");
+    }
+    network.bfloat16 = true;
+  }
   return network;
 }
 

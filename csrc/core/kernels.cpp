@@ -86,8 +86,9 @@ void loss_gradient(const Options& loss, const LossArguments<T>& a, bool mean, T*
 }
 
 template <class T>
-void matrix_product(const Factor<T>& a, const Factor<T>& b, int n_threads, T* c) {
+void matrix_product(const Factor<T>& a, const Factor<T>& b, int n_threads, bool bfloat16, T* c) {
   static thread_local MatmulScratch<T> scratch;
+  scratch.precision = bfloat16 ? Precision::bfloat16 : Precision::full;
   const Team team(n_threads > 0 ? n_threads : available_threads());
   matmul(team, scratch, to_operand(a), to_operand(b), c);
 }
@@ -158,7 +159,7 @@ template void activation_value(const Options&, const float*, Shape, float*);
 template void activation_vjp(const Options&, const float*, const float*, Shape, float*);
 template Index loss_values(const Options&, const LossArguments<float>&, float*);
 template void loss_gradient(const Options&, const LossArguments<float>&, bool, float*);
-template void matrix_product(const Factor<float>&, const Factor<float>&, int, float*);
+template void matrix_product(const Factor<float>&, const Factor<float>&, int, bool, float*);
 template double parameter_penalty(const Options&, const float*, Index, float*);
 template double activity_penalty(const Options&, const float*, Shape, float*);
 template void corrupt(const Options&, std::uint64_t, std::uint64_t, const Index*,
@@ -169,7 +170,7 @@ template void activation_value(const Options&, const double*, Shape, double*);
 template void activation_vjp(const Options&, const double*, const double*, Shape, double*);
 template Index loss_values(const Options&, const LossArguments<double>&, double*);
 template void loss_gradient(const Options&, const LossArguments<double>&, bool, double*);
-template void matrix_product(const Factor<double>&, const Factor<double>&, int, double*);
+template void matrix_product(const Factor<double>&, const Factor<double>&, int, bool, double*);
 template double parameter_penalty(const Options&, const double*, Index, double*);
 template double activity_penalty(const Options&, const double*, Shape, double*);
 template void corrupt(const Options&, std::uint64_t, std::uint64_t, const Index*,

@@ -51,7 +51,7 @@ struct Factor {
   Index columns() const { return transpose ? shape.rows : shape.columns; }
 };
 template <class T>
-void matrix_product(const Factor<T>& a, const Factor<T>& b, int n_threads, T* c);
+void matrix_product(const Factor<T>& a, const Factor<T>& b, int n_threads, bool bfloat16, T* c);
 
 // Values of penalties, and their gradients, of the same shape.
 template <class T>

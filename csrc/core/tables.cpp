@@ -1,5 +1,6 @@
 #include "core/tables.hpp"
 
+#include "linalg/matmul.hpp"
 #include "nn/corruption.hpp"
 #include "nn/initializers.hpp"
 #include "nn/losses.hpp"
@@ -73,7 +74,7 @@ void check_item(const std::string& kind, const Options& options, const char* wha
 }
 
 BuildInfo build_info() {
-  BuildInfo info{PYAE_LEVEL, "", kVectorBytes, 0};
+  BuildInfo info{PYAE_LEVEL, "", kVectorBytes, 0, has_bfloat16_products()};
 #if defined(__clang__)
   info.compiler = std::string("Clang ") + __clang_version__;
 #else

@@ -41,7 +41,9 @@ struct BuildInfo {
   const char* level;
   std::string compiler;
   int vector_bytes;
-  int openmp;  // the specification's date, 0: none
+  int openmp;     // the specification's date, 0: none
+  bool bfloat16;  // this processor has an instruction for products of bfloat16, and this level uses
+                  // it
 };
 BuildInfo build_info();
 

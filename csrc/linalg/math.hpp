@@ -84,8 +84,8 @@ inline V exp(V x) {
   return y * detail::power_of_two(half) * detail::power_of_two(n - half);
 }
 
-// e^x for x <= 0, in fewer operations: the exponent n is added in place, 64 (512) too large, and one
-// product takes that back, into subnormal results too.
+// e^x for x <= 0, in fewer operations: the exponent n is added in place, 64 (512) too large, and
+// one product takes that back, into subnormal results too.
 template <class V>
 inline V exp_of_negative(V x) {
   using U = UintVec<V>;

@@ -9,6 +9,10 @@
 #include <cstring>
 #include <utility>
 
+#if defined(__AVX512F__)
+#include <immintrin.h>
+#endif
+
 #include "linalg/simd.hpp"
 
 namespace pyae {
@@ -117,7 +121,72 @@ void pack(const T* source, Index across, Index along, Index count, Index readabl
   one_by_one(done, depth);
 }
 
+// ---- Pairs of bfloat16 -----------------------------------------------------------------------
+
+// The nearest bfloat16, ties to even, in the upper half of the word.
+inline UintVec<Vec<float>> rounded_bits(Vec<float> x) {
+  using U = UintVec<Vec<float>>;
+  const U bits = (U)x;
+  const U nearest = (bits + 0x7fffu + ((bits >> 16) & 1u)) & 0xffff0000u;
+  return select(x == x, nearest, bits | 0x00400000u);  // NaN stays NaN
+}
+inline Vec<float> lower_of(UintVec<Vec<float>> pair) { return (Vec<float>)(pair << 16); }
+inline Vec<float> upper_of(UintVec<Vec<float>> pair) { return (Vec<float>)(pair & 0xffff0000u); }
+
+// pack() of rounded values, the neighbours 2p and 2p+1 of a vector in one word: packed[p * Width +
+// i].
+template <Index Width>
+void pack_pairs(const float* source, Index across, Index along, Index count, Index readable,
+                Index depth, float* packed) {
+  constexpr Index kAtOnce = 32, lanes = kLanes<float>;
+  float values[(kAtOnce + 1) * Width + lanes];
+  for (Index p = 0; p < depth; p += kAtOnce) {
+    const Index n = std::min(kAtOnce, depth - p);
+    pack<float, Width>(source + p * along, across, along, count, readable, n, values);
+    if (n % 2 != 0) std::fill_n(values + n * Width, Width, 0.0f);
+    for (Index q = 0; q < (n + 1) / 2; ++q) {
+      const float* even = values + 2 * q * Width;
+      map_row(even, even + Width, packed + (p / 2 + q) * Width, Width,
+              [](Vec<float> lower, Vec<float> upper) {
+                return (Vec<float>)((rounded_bits(lower) >> 16) | rounded_bits(upper));
+              });
+    }
+  }
+}
+
+template <class T, Index Width>
+void pack_as(bool pairs, const T* source, Index across, Index along, Index count, Index readable,
+             Index depth, T* packed) {
+  if constexpr (std::is_same_v<T, float>) {
+    if (pairs) return pack_pairs<Width>(source, across, along, count, readable, depth, packed);
+  }
+  pack<T, Width>(source, across, along, count, readable, depth, packed);
+}
+
 // ---- The micro-kernel ------------------------------------------------------------------------
+
+// A tile of C, Rows x kColumns, into its place: `columns` of it, added to what is there or not.
+// Named one by one, in loops that are unrolled, the tile's vectors stay in registers.
+template <class T, int Rows>
+inline __attribute__((always_inline)) void store_tile(const Vec<T> (&tile)[Rows][kVectors], T* c,
+                                                      Index c_stride, Index columns,
+                                                      bool accumulate) {
+  constexpr Index lanes = kLanes<T>;
+  T part[kColumns<T>];  // of a row, where the tile is cut off
+#pragma GCC unroll 16
+  for (int i = 0; i < Rows; ++i) {
+    T* row = c + i * c_stride;
+    const bool whole = columns == kColumns<T>;
+    T* to = whole ? row : part;
+#pragma GCC unroll 16
+    for (int v = 0; v < kVectors; ++v) {
+      store(to + v * lanes, accumulate && whole ? load(row + v * lanes) + tile[i][v] : tile[i][v]);
+    }
+    if (!whole) {
+      for (Index j = 0; j < columns; ++j) row[j] = accumulate ? row[j] + part[j] : part[j];
+    }
+  }
+}
 
 // Rows x kColumns of C, from `depth` columns of A and a packed panel of B.
 template <class T, int Rows>
@@ -126,7 +195,6 @@ struct MicroKernel {
                   Index c_stride, Index columns, bool accumulate) {
     constexpr Index lanes = kLanes<T>;
     for (int i = 0; i < Rows; ++i) __builtin_prefetch(c + i * c_stride, 1, 3);
-    // Named one by one, in loops that are unrolled, the tile's vectors stay in registers.
     Vec<T> tile[Rows][kVectors];
 #pragma GCC unroll 16
     for (int i = 0; i < Rows; ++i) {
@@ -146,37 +214,94 @@ struct MicroKernel {
       a += a_column;
       b += kColumns<T>;
     }
-    T part[kColumns<T>];  // of a row, where the tile is cut off
-#pragma GCC unroll 16
-    for (int i = 0; i < Rows; ++i) {
-      T* row = c + i * c_stride;
-      const bool whole = columns == kColumns<T>;
-      T* to = whole ? row : part;
-#pragma GCC unroll 16
-      for (int v = 0; v < kVectors; ++v) {
-        store(to + v * lanes,
-              accumulate && whole ? load(row + v * lanes) + tile[i][v] : tile[i][v]);
-      }
-      if (!whole) {
-        for (Index j = 0; j < columns; ++j) row[j] = accumulate ? row[j] + part[j] : part[j];
-      }
-    }
+    store_tile<T, Rows>(tile, c, c_stride, columns, accumulate);
   }
 };
+
+// sum + the two products of each pair
+struct DotInFloats {
+  static Vec<float> add(Vec<float> sum, UintVec<Vec<float>> a, UintVec<Vec<float>> b) {
+    return sum + lower_of(a) * lower_of(b) + upper_of(a) * upper_of(b);
+  }
+};
+
+// The same from packed pairs of bfloat16, `depth` being the number of pairs.
+template <class Dot, int Rows>
+inline __attribute__((always_inline)) void pairs_kernel(Index depth, const float* a, const float* b,
+                                                        float* c, Index c_stride, Index columns,
+                                                        bool accumulate) {
+  using U = UintVec<Vec<float>>;
+  constexpr Index lanes = kLanes<float>;
+  Vec<float> tile[Rows][kVectors];
+#pragma GCC unroll 16
+  for (int i = 0; i < Rows; ++i) {
+#pragma GCC unroll 16
+    for (int v = 0; v < kVectors; ++v) tile[i][v] = Vec<float>{};
+  }
+  for (Index p = 0; p < depth; ++p) {
+    U bs[kVectors];
+#pragma GCC unroll 16
+    for (int v = 0; v < kVectors; ++v) bs[v] = (U)load(b + v * lanes);
+#pragma GCC unroll 16
+    for (int i = 0; i < Rows; ++i) {
+      std::uint32_t pair = 0;
+      std::memcpy(&pair, a + i, sizeof(pair));
+      const U ai = pair - U{};
+#pragma GCC unroll 16
+      for (int v = 0; v < kVectors; ++v) tile[i][v] = Dot::add(tile[i][v], ai, bs[v]);
+    }
+    a += kRows;
+    b += kColumns<float>;
+  }
+  store_tile<float, Rows>(tile, c, c_stride, columns, accumulate);
+}
+template <int Rows>
+struct PairsKernel {
+  static void run(Index depth, const float* a, Index, Index, const float* b, float* c,
+                  Index c_stride, Index columns, bool accumulate) {
+    pairs_kernel<DotInFloats, Rows>(depth, a, b, c, c_stride, columns, accumulate);
+  }
+};
+#if defined(__AVX512F__)
+struct DotInstruction {
+  __attribute__((target("avx512bf16,avx512vl"))) static Vec<float> add(Vec<float> sum,
+                                                                       UintVec<Vec<float>> a,
+                                                                       UintVec<Vec<float>> b) {
+    return (Vec<float>)_mm512_dpbf16_ps((__m512)sum, (__m512bh)a, (__m512bh)b);
+  }
+};
+template <int Rows>
+struct PairsInstructionKernel {
+  __attribute__((target("avx512bf16,avx512vl"))) static void run(Index depth, const float* a, Index,
+                                                                 Index, const float* b, float* c,
+                                                                 Index c_stride, Index columns,
+                                                                 bool accumulate) {
+    pairs_kernel<DotInstruction, Rows>(depth, a, b, c, c_stride, columns, accumulate);
+  }
+};
+#endif
 
 template <class T>
 using MicroKernelFunction = void (*)(Index, const T*, Index, Index, const T*, T*, Index, Index,
                                      bool);
-// The kernel for each number of rows, so that the last rows of a matrix cost what they are.
-template <class T, std::size_t... Rows>
-constexpr auto micro_kernels(std::index_sequence<Rows...>) {
-  struct Table {
-    MicroKernelFunction<T> run[sizeof...(Rows)];
-  };
-  return Table{{&MicroKernel<T, static_cast<int>(Rows) + 1>::run...}};
-}
 template <class T>
-constexpr auto kMicroKernels = micro_kernels<T>(std::make_index_sequence<kRows>());
+struct MicroKernels {
+  MicroKernelFunction<T> run[kRows];  // for each number of rows: the last ones cost what they are
+};
+template <class T, std::size_t... Rows>
+MicroKernels<T> micro_kernels(Precision precision, std::index_sequence<Rows...>) {
+  if constexpr (std::is_same_v<T, float>) {
+#if defined(__AVX512F__)
+    if (precision == Precision::bfloat16 && has_bfloat16_products()) {
+      return {{&PairsInstructionKernel<static_cast<int>(Rows) + 1>::run...}};
+    }
+#endif
+    if (precision == Precision::bfloat16) {
+      return {{&PairsKernel<static_cast<int>(Rows) + 1>::run...}};
+    }
+  }
+  return {{&MicroKernel<T, static_cast<int>(Rows) + 1>::run...}};
+}
 
 // ---- Few rows --------------------------------------------------------------------------------
 
@@ -220,6 +345,15 @@ void few_rows(const Team& team, const Operand<T>& a, const Operand<T>& b, T* c,
 
 }  // namespace
 
+bool has_bfloat16_products() {
+#if defined(__AVX512F__)
+  static const bool has = __builtin_cpu_supports("avx512bf16") != 0;
+  return has;
+#else
+  return false;
+#endif
+}
+
 template <class T>
 void matmul(const Team& team, MatmulScratch<T>& scratch, const Operand<T>& a, const Operand<T>& b,
             T* c, Epilogue<T> epilogue, bool accumulate) {
@@ -231,7 +365,11 @@ void matmul(const Team& team, MatmulScratch<T>& scratch, const Operand<T>& a, co
     if (epilogue) epilogue(0, 0, m, n, c, n);
     return;
   }
-  if (m <= kFewRows && b.column_stride == 1) {
+  // Packed, `length` values of a vector take so many places.
+  const bool pairs = std::is_same_v<T, float> && scratch.precision == Precision::bfloat16;
+  const auto places = [pairs](Index length) { return pairs ? (length + 1) / 2 : length; };
+  const auto kernels = micro_kernels<T>(scratch.precision, std::make_index_sequence<kRows>());
+  if (m <= kFewRows && b.column_stride == 1 && !pairs) {
     if (m == 1) return few_rows<T, 1>(team, a, b, c, epilogue, accumulate);
     if (m == 2) return few_rows<T, 2>(team, a, b, c, epilogue, accumulate);
     return few_rows<T, 3>(team, a, b, c, epilogue, accumulate);
@@ -244,7 +382,7 @@ void matmul(const Team& team, MatmulScratch<T>& scratch, const Operand<T>& a, co
   // sets of the first-level cache.
   const bool tall = m > kTallRows || (panels < 12 && m > 8 * kRows);
   const bool aliased = a.row_stride * static_cast<Index>(sizeof(T)) % 1024 == 0 && panels > 8;
-  const bool pack_a = a.column_stride != 1 || aliased;
+  const bool pack_a = pairs || a.column_stride != 1 || aliased;
   const bool shared_a = pack_a && !tall;
 
   const Index row_block =
@@ -264,18 +402,18 @@ void matmul(const Team& team, MatmulScratch<T>& scratch, const Operand<T>& a, co
 
   const auto pack_strip = [&](Index strip, Index p, Index np, T* to) {
     const Index i = strip * kRows;
-    pack<T, kRows>(a.data + i * a.row_stride + p * a.column_stride, a.row_stride, a.column_stride,
-                   std::min<Index>(kRows, m - i), m - i, np, to);
+    pack_as<T, kRows>(pairs, a.data + i * a.row_stride + p * a.column_stride, a.row_stride,
+                      a.column_stride, std::min<Index>(kRows, m - i), m - i, np, to);
   };
   const auto pack_panel = [&](Index panel, Index p, Index np, T* to) {
     const Index j = panel * width;
-    pack<T, width>(b.data + p * b.row_stride + j * b.column_stride, b.column_stride, b.row_stride,
-                   std::min(width, n - j), n - j, np, to);
+    pack_as<T, width>(pairs, b.data + p * b.row_stride + j * b.column_stride, b.column_stride,
+                      b.row_stride, std::min(width, n - j), n - j, np, to);
   };
 
   for (Index d0 = 0; d0 < depth; d0 += pass_depth) {
     const Index nd = std::min(pass_depth, depth - d0);
-    const Index block_depth = even_piece(nd, kMaxDepth);
+    const Index block_depth = round_up(even_piece(nd, kMaxDepth), pairs ? 2 : 1);
     const Index blocks = pieces_of(nd, block_depth);
     if (shared_rows > 0) {
       constexpr Index kAtOnce = 4;  // neighbours, which share cache lines
@@ -285,7 +423,7 @@ void matmul(const Team& team, MatmulScratch<T>& scratch, const Operand<T>& a, co
         const Index p0 = piece / pieces * block_depth, np = std::min(block_depth, nd - p0);
         const Index first = piece % pieces * kAtOnce;
         for (Index item = first; item < std::min(items, first + kAtOnce); ++item) {
-          T* to = shared + shared_rows * p0 + item * size * np;
+          T* to = shared + shared_rows * places(p0) + item * size * places(np);
           tall ? pack_panel(item, d0 + p0, np, to) : pack_strip(item, d0 + p0, np, to);
         }
       });
@@ -299,34 +437,34 @@ void matmul(const Team& team, MatmulScratch<T>& scratch, const Operand<T>& a, co
       const Index panel_end = std::min(panels, panel_begin + group);
       T* mine = own + worker * own_size;
       for (Index p0 = 0; p0 < nd; p0 += block_depth) {
-        const Index np = std::min(block_depth, nd - p0);
+        const Index np = std::min(block_depth, nd - p0), nq = places(np);
         const bool add = accumulate || d0 + p0 > 0;
         const bool last = d0 + p0 + np == depth;
         if (tall && pack_a) {
           for (Index i = i_begin; i < i_end; i += kRows) {
-            pack_strip(i / kRows, d0 + p0, np, mine + (i - i_begin) * np);
+            pack_strip(i / kRows, d0 + p0, np, mine + (i - i_begin) * nq);
           }
         }
         if (!tall) {
           for (Index panel = panel_begin; panel < panel_end; ++panel) {
-            pack_panel(panel, d0 + p0, np, mine + (panel - panel_begin) * width * np);
+            pack_panel(panel, d0 + p0, np, mine + (panel - panel_begin) * width * nq);
           }
         }
         for (Index panel = panel_begin; panel < panel_end; ++panel) {
           const Index j = panel * width, columns = std::min(width, n - j);
-          const T* b_panel =
-              tall ? shared + shared_rows * p0 + j * np : mine + (panel - panel_begin) * width * np;
+          const T* b_panel = tall ? shared + shared_rows * places(p0) + j * nq
+                                  : mine + (panel - panel_begin) * width * nq;
           for (Index i = i_begin; i < i_end; i += kRows) {
             const Index rows = std::min<Index>(kRows, i_end - i);
             T* tile = c + i * n + j;
-            const auto kernel = kMicroKernels<T>.run[rows - 1];
+            const auto kernel = kernels.run[rows - 1];
             if (!pack_a) {
               kernel(np, a.data + i * a.row_stride + d0 + p0, a.row_stride, 1, b_panel, tile, n,
                      columns, add);
             } else {
               const T* strip =
-                  tall ? mine + (i - i_begin) * np : shared + shared_rows * p0 + i * np;
-              kernel(np, strip, 1, kRows, b_panel, tile, n, columns, add);
+                  tall ? mine + (i - i_begin) * nq : shared + shared_rows * places(p0) + i * nq;
+              kernel(nq, strip, 1, kRows, b_panel, tile, n, columns, add);
             }
             if (last && epilogue) epilogue(i, j, rows, columns, tile, n);
           }

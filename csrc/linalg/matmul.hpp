@@ -40,9 +40,16 @@ struct Epilogue {
   }
 };
 
-// Room for packed operands, kept from product to product.
+// How factors enter a product of floats. `bfloat16` rounds them to 8 significant bits and adds up
+// in float: one instruction then does the work of two or more, where the processor has it
+// (AVX512-BF16); elsewhere the same numbers come at the speed of floats.
+enum class Precision { full, bfloat16 };
+bool has_bfloat16_products();  // whether this processor and this module's level have it
+
+// How products are made, and room for packed operands, kept from product to product.
 template <class T>
 struct MatmulScratch {
+  Precision precision = Precision::full;
   Buffer<T> shared;  // by all threads
   Buffer<T> own;     // as much for each
 };

@@ -34,13 +34,17 @@ void set_thread_limit(int limit);  // 0: none
 bool forked_after_threads();
 
 // The threads that share a call's work, and what may interrupt it. A Team belongs to the thread
-// that made it; each call has its own.
+// that made it; each call has its own. 0 threads: as many as are available, which is found out when
+// there is work to share.
 class Team {
  public:
   explicit Team(int threads = 1, Interrupt* interrupt = nullptr)
-      : threads_(forked_after_threads() ? 1 : std::max(threads, 1)), interrupt_(interrupt) {}
+      : threads_(forked_after_threads() ? 1 : std::max(threads, 0)), interrupt_(interrupt) {}
 
-  int threads() const { return threads_; }
+  int threads() const {
+    if (threads_ == 0) threads_ = available_threads();
+    return threads_;
+  }
 
   // f(piece) for piece = 0 ... pieces-1, in any order, by as many threads as the work is worth.
   // `work` is the cost of all pieces together, roughly in nanoseconds of one thread. An f that
@@ -73,9 +77,9 @@ class Team {
 
   // A fork may have come since the Team was made, in a callback.
   int threads_for(Index pieces, double work) const {
-    if (threads_ == 1 || forked_after_threads()) return 1;
     const double worth = std::min(static_cast<double>(pieces), work / kWorthThread);
-    return worth < threads_ ? std::max(1, static_cast<int>(worth)) : threads_;
+    if (worth < 2 || threads() == 1 || forked_after_threads()) return 1;
+    return std::min(static_cast<int>(std::min(worth, 1e6)), threads());
   }
 
   // Asks the interrupt, which looks at the clock, once for every so much work. For the calling
@@ -130,7 +134,7 @@ class Team {
     }
   }
 
-  int threads_;
+  mutable int threads_;
   Interrupt* interrupt_;
   mutable double work_since_poll_ = 0;
 };

@@ -73,8 +73,11 @@ class Seat {
   // For the worker itself, when it starts and whenever it has been called.
   void claim() { thread_ = gettid(); }
   void sit_down() {
-    if (moved_.exchange(false)) sched_setaffinity(0, sizeof(allowed_), &allowed_);
-    processor_ = sched_getcpu();
+    if (moved_ && moved_.exchange(false)) {
+      sched_setaffinity(0, sizeof(allowed_), &allowed_);
+    }
+    const int here = sched_getcpu();  // rarely another one, and what is not written stays cached
+    if (processor_ != here) processor_ = here;
   }
   // For the caller, before the call: away from the processors `taken`, to which the worker's own is
   // added. Only until it sits down; then it may go anywhere again.

@@ -34,6 +34,14 @@ struct Workspace {
   MatmulScratch<T> scratch;
 };
 
+// The same for rows that pass forward only: a layer's output is needed until the next one's is
+// made.
+template <class T>
+struct Passage {
+  Buffer<T> outputs[2];
+  MatmulScratch<T> scratch;
+};
+
 template <class T>
 class Network {
  public:
@@ -41,6 +49,7 @@ class Network {
       : loss_(make_item<Loss>(spec.loss, "loss")),
         training_loss_(loss_),
         sum_reduction_(spec.sum_reduction),
+        precision_(spec.bfloat16 ? Precision::bfloat16 : Precision::full),
         n_features_(n_features),
         seed_(seed) {
     build(spec.layers);
@@ -63,6 +72,7 @@ class Network {
 
   // Sizes a workspace for `batch` rows; does nothing when it is large enough.
   void prepare(Workspace<T>& work, Index batch) const {
+    work.scratch.precision = precision_;
     if (work.batch >= batch && !work.states.empty()) return;
     Index widest = 0, total = 0;
     for (const auto& layer : layers_) {
@@ -86,11 +96,19 @@ class Network {
     work.batch = batch;
   }
 
-  // Output of the first `upto` layers for x (batch, n_features); it stands in the workspace.
-  const T* forward(const Team& team, Workspace<T>& work, const T* x, Index batch,
-                   Index upto) const {
-    prepare(work, batch);
-    return run(Pass<T>{team, work.scratch, parameters(), batch}, work, x, upto, false);
+  // Output of the first `upto` layers, one or more, for x (batch, n_features), into y.
+  void predict(const Team& team, Passage<T>& work, const T* x, Index batch, Index upto,
+               T* y) const {
+    work.scratch.precision = precision_;
+    const Pass<T> pass{team, work.scratch, parameters(), batch};
+    for (Index l = 0; l < upto; ++l) {
+      const Layer<T>& layer = *layers_[static_cast<std::size_t>(l)];
+      LayerState<T> state;
+      state.activation = &layer.activation();
+      state.y = l + 1 == upto ? y : work.outputs[l % 2].ensure(batch * layer.units());
+      layer.forward(pass, x, state);
+      x = state.y;
+    }
   }
 
   // Loss of a batch; t (batch, n_targets), weights (batch) or null.
@@ -298,6 +316,7 @@ class Network {
 
   Loss loss_, training_loss_;
   bool sum_reduction_;
+  Precision precision_;
   bool stops_at_logits_ = false;
   Index n_features_;
   std::uint64_t seed_;

@@ -21,6 +21,7 @@ struct NetworkSpec {
   std::vector<DenseSpec> layers;
   Options loss;
   bool sum_reduction = false;  // the batch's loss is a sum, not a mean
+  bool bfloat16 = false;       // the factors of products are rounded to it
 };
 
 // One array of parameters within the flat block.

@@ -1,5 +1,6 @@
 #include "train/model.hpp"
 
+#include <atomic>
 #include <mutex>
 
 #include "optim/optimizers.hpp"
@@ -15,7 +16,7 @@ template <class T>
 class Workshop {
  public:
   struct Work {
-    Workspace<T> workspace;
+    Passage<T> passage;
     Buffer<T> input;
   };
   class Borrowed {
@@ -118,24 +119,46 @@ class TrainableModel final : public Model<T> {
     return trainer.evaluate(network_, team, data, batch_size);
   }
 
+  // Rows are taken in blocks, which are looked at, converted and passed through all layers while
+  // they are in the cache. Threads share the blocks where there are many, otherwise the products.
   void forward(int n_threads, Interrupt& interrupt, const RowSource& x, Index upto,
                T* out) const override {
     const Team team(n_threads, &interrupt);
-    refuse_bad_values(scan<T>(team, x, kNothing), "X");
-    typename Workshop<T>::Borrowed work(workshop_);
-    const Index columns = outputs_of(upto);
-    const Index block = std::min<Index>(x.rows, 1024);  // rows at a time
-    T* buffer = work->input.ensure(block * x.columns);
-    for (Index first = 0; first < x.rows; first += block) {
-      const Index count = std::min(block, x.rows - first);
-      const T* batch = in_place<T>(x, first);
-      if (batch == nullptr) {
-        gather(team, x, nullptr, first, count, buffer);
-        batch = buffer;
+    const Index block = rows_at_once(upto), n_blocks = (x.rows + block - 1) / block;
+    constexpr Index kNone = std::numeric_limits<Index>::max();
+    std::atomic<Index> first_bad_row{kNone};
+    const auto pass = [&](const Team& sharing, Index piece) {
+      const Index first = piece * block, count = std::min(block, x.rows - first);
+      RowSource rows = x;
+      rows.data += first * x.row_stride;
+      rows.rows = count;
+      const Scan found = scan<T>(sharing, rows, kNothing);
+      if (found.first_bad_row >= 0) {  // the other blocks are looked at too: the least row is told
+        const Index row = first + found.first_bad_row;
+        Index least = first_bad_row;
+        while (row < least && !first_bad_row.compare_exchange_weak(least, row)) {
+        }
+        return;
       }
-      const T* y = network_.forward(team, work->workspace, batch, count, upto);
-      std::copy_n(y, count * columns, out + first * columns);
+      typename Workshop<T>::Borrowed work(workshop_);
+      T* y = out + first * outputs_of(upto);
+      const T* batch = upto == 0 ? nullptr : in_place<T>(rows, 0);
+      if (batch == nullptr) {
+        T* values = upto == 0 ? y : work->input.ensure(block * x.columns);
+        gather(sharing, rows, nullptr, 0, count, values);
+        batch = values;
+      }
+      network_.predict(sharing, work->passage, batch, count, upto, y);
+    };
+    if (n_blocks < 4) {
+      for (Index piece = 0; piece < n_blocks; ++piece) pass(team, piece);
+    } else {
+      const double work = static_cast<double>(x.rows) * static_cast<double>(n_parameters());
+      team.for_each(n_blocks, work, [&](Index piece, int worker) {
+        pass(Team(1, worker == 0 ? &interrupt : nullptr), piece);
+      });
     }
+    if (first_bad_row != kNone) refuse_row(first_bad_row, "X");
   }
 
   double loss_and_gradients(int n_threads, Interrupt& interrupt, const DataSet<T>& data,
@@ -152,10 +175,20 @@ class TrainableModel final : public Model<T> {
 
  private:
   static void refuse_bad_values(const Scan& scan, const std::string& name) {
-    if (scan.first_bad_row < 0) return;
+    if (scan.first_bad_row >= 0) refuse_row(scan.first_bad_row, name);
+  }
+  [[noreturn]] static void refuse_row(Index row, const std::string& name) {
     throw std::invalid_argument(name + " has NaN, infinity or a value too large for " +
                                 (sizeof(T) == 4 ? "float32" : "float64") + " in row " +
-                                std::to_string(scan.first_bad_row));
+                                std::to_string(row));
+  }
+
+  // Rows that pass through the network at once: enough to be worth the packing of the kernels, few
+  // enough for what they become to stay in the cache.
+  Index rows_at_once(Index upto) const {
+    Index widest = network_.n_features();
+    for (Index l = 0; l < upto; ++l) widest = std::max(widest, network_.units(l));
+    return std::clamp<Index>((Index{1} << 18) / widest, 256, 1024);
   }
 
   void check_values(const Team& team, const DataSet<T>& data) const {

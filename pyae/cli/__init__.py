@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import os
 import sys
+import warnings
 from collections.abc import Sequence
 
 import click
@@ -43,13 +44,18 @@ def main(argv: Sequence[str] | None = None) -> int:
     from pyae.cli.commands import pyae as group
 
     try:
-        code = group.main(
-            None if argv is None else list(argv), prog_name="pyae", standalone_mode=False
-        )
+        with warnings.catch_warnings():
+            warnings.showwarning = _show_warning
+            code = group.main(
+                None if argv is None else list(argv), prog_name="pyae", standalone_mode=False
+            )
         sys.stdout.flush()
     except click.UsageError as error:
         where = error.ctx.command_path if error.ctx is not None else "pyae"
-        return _fail(f"{error.format_message().rstrip('.')} (see '{where} --help')", 2)
+        message = error.format_message().rstrip(".")
+        if "unexpected extra argument" in message:
+            message += "; several values of an option are written with commas: 128,64"
+        return _fail(f"{message} (see '{where} --help')", 2)
     except click.ClickException as error:
         return _fail(error.format_message(), 1)
     except (KeyboardInterrupt, click.Abort):
@@ -72,6 +78,13 @@ def _os_message(error: OSError) -> str:
     if error.strerror is None or error.filename is None:
         return str(error)
     return f"{error.filename}: {error.strerror}"
+
+
+def _show_warning(message: Warning | str, *where: object, **more: object) -> None:
+    """Print a warning as one line, without the place in the code that it comes from."""
+    from pyae.cli.options import note
+
+    note(f"warning: {message}")
 
 
 def _fail(message: str, code: int) -> int:

@@ -35,11 +35,13 @@ def read_arrays(path: Path, how: Reading) -> Table:
     return Table(values, image_shape=image_shape, texts=_texts(path, how.keep, len(values)))
 
 
-def _only_one(path: Path, names: list[str]) -> str | None:
+def _only_one(path: Path, names: list[str]) -> str:
     """Return which array the samples are."""
+    if not names:
+        raise ValueError(f"{path}: there is no array of samples in it")
     if len(names) > 1 and DATA not in names:
         raise ValueError(f"{path}: several arrays; say which with --key: {listed(names)}")
-    return DATA if DATA in names else names[0] if names else None
+    return DATA if DATA in names else names[0]
 
 
 def _texts(path: Path, keep: Sequence[str], n_samples: int) -> dict[str, list[str]]:

@@ -15,10 +15,11 @@ import click
 import pyae as library
 from pyae.cli.options import (
     FILE,
-    Names,
     Seed,
     Sizes,
     json_option,
+    names_option,
+    no_warnings,
     reading_options,
     say,
 )
@@ -145,9 +146,7 @@ def train(**options: Any) -> None:
 
 def _use(function: Callable[..., Any]) -> Callable[..., Any]:
     """Add what the commands share that make samples of samples."""
-    keep = click.option(
-        "--keep", type=Names(), default=(), help="Columns to carry along, such as an identifier."
-    )
+    keep = names_option("--keep", help="Columns to carry along, such as an identifier.")
     output = click.option("-o", "--output", type=FILE, required=True, help="The file to write.")
     model = click.argument("model", type=FILE)
     data = click.argument("data", metavar="INPUT", type=FILE)
@@ -207,7 +206,7 @@ def denoise(**options: Any) -> None:
     help="Whose errors the quantile is of.",
 )
 @click.option("--threshold", type=click.FloatRange(0), help="Flag errors above this instead.")
-@click.option("--keep", type=Names(), default=(), help="Columns to carry along into the output.")
+@names_option("--keep", help="Columns to carry along into the output.")
 @reading_options
 @json_option
 def score(**options: Any) -> None:
@@ -248,9 +247,7 @@ def info(model: Path | None, as_json: bool) -> None:
 @click.argument("data", metavar="[INPUT]", type=FILE, required=False)
 @click.option("-o", "--output", type=FILE, required=True, help="The picture: .png, .pdf, .svg, ...")
 @click.option("--labels", metavar="NAME", help="A column of INPUT, or a .npy file, to colour by.")
-@click.option(
-    "--components", type=Names(), help="Which two code units to show, from 0, such as 0,3."
-)
+@names_option("--components", help="Which two code units to show, from 0, such as 0,3.")
 @click.option("--quantile", type=click.FloatRange(0, 1, min_open=True, max_open=True))
 @click.option("--images", type=click.IntRange(1), default=10, show_default=True, help="How many.")
 @click.option("--cmap", default="gray", show_default=True, help="Of images with one channel.")
@@ -304,6 +301,7 @@ def demo(output: str, seed: int, quiet: bool, as_json: bool) -> None:
     from pyae import demo as demonstration
 
     stream = sys.stderr if as_json else None
-    result = demonstration.run(output, seed, verbose=0 if quiet else 1, stream=stream)
+    with no_warnings(quiet):
+        result = demonstration.run(output, seed, verbose=0 if quiet else 1, stream=stream)
     if as_json:
         say(dict(result), "", as_json)

@@ -36,6 +36,8 @@ def read_csv(path: Path, how: Reading, wanted: Sequence[str] | None) -> Table:
         raise ValueError(f"{path}: the file is empty")
     if "\0" in first:
         raise _not_utf8(path)
+    if first.lower().startswith("sep=") and len(first.strip()) == 5:
+        raise ValueError(f"{path}: the first line, {first.strip()!r}, is no data; remove it")
     if delimiter is None:
         delimiter = max(_DELIMITERS, key=first.count)
     rows = _rows(path, delimiter)
@@ -43,17 +45,27 @@ def read_csv(path: Path, how: Reading, wanted: Sequence[str] | None) -> Table:
     has_header = _is_header(head, following[1] if following else None)
     if how.header is not None:
         has_header = how.header
-    names = [cell.strip() for cell in head]
-    if not has_header:
-        names = [str(i + 1) for i in range(len(head))]
-    texts = _texts(path, delimiter, has_header, names, how.keep)
+    numbers = [str(i + 1) for i in range(len(head))]
+    names = numbers
+    if has_header:
+        # A column without a name, such as one of row numbers, is called by its number.
+        names = [cell.strip() or number for cell, number in zip(head, numbers, strict=True)]
     use = choose_columns(path, names, how, wanted, has_header)
     if has_header and following is None:
         raise ValueError(f"{path}: a header and no samples")
+    texts: dict[str, list[str]] = {}
+    # NumPy counts the cells of a line where it reads them all: no pass over the file to do so.
+    reads_all = not how.keep and use == list(range(len(names)))
+    values = _loaded(path, delimiter, has_header, None) if reads_all else None
+    if values is None or values.shape[1] != len(names):
+        texts = _texts(path, delimiter, has_header, names, how.keep)
+        values = _loaded(path, delimiter, has_header, use) if use and not reads_all else None
+    if values is None:
+        values = _numbers(path, delimiter, has_header, names, use)
 
     used = set(use) | {names.index(name) for name in how.keep}
     return Table(
-        _numbers(path, delimiter, has_header, names, use),
+        values,
         [names[i] for i in use] if has_header else None,
         texts=texts,
         unused=[name for i, name in enumerate(names) if i not in used] if has_header else [],
@@ -111,10 +123,11 @@ def _texts(
     texts: dict[str, list[str]] = {name: [] for name in places}
     for line, row in _data_rows(path, delimiter, header):
         if len(row) != len(names):
-            comma = delimiter == "," and len(row) == 2 * len(names)
+            comma = delimiter == "," and len(row) == 2 * len(names) and all(map(_is_number, row))
+            hint = "; remove lines above the names of columns" if len(names) == 1 else ""
             raise ValueError(
                 f"{path}: line {line} has {len(row)} cells, but the first line has {len(names)}"
-                + ("; write decimals with a point" if comma else "")
+                + ("; write decimals with a point" if comma else hint)
             )
         for name, i in places.items():
             texts[name].append(row[i])
@@ -145,10 +158,8 @@ def _number(cell: str) -> float | None:
         return _TRUTHS.get(cell.strip().lower())
 
 
-def _numbers(path: Path, delimiter: str, header: bool, names: list[str], use: list[int]) -> Array:
-    """Return the cells of some columns as numbers."""
-    if not use:
-        return np.empty((0, 0))
+def _loaded(path: Path, delimiter: str, header: bool, use: list[int] | None) -> Array | None:
+    """Return the cells of some columns, or all, if NumPy takes them for numbers."""
     skip = 0
     if header:
         skip = next(line for line, _ in _rows(path, delimiter))
@@ -165,29 +176,40 @@ def _numbers(path: Path, delimiter: str, header: bool, names: list[str], use: li
                 quotechar='"',
             )
     except ValueError:
-        pass  # words, or what NumPy does not read: blank lines, True and False
-    else:
-        if not np.isnan(values).any():
-            return values
-    rows = []
+        return None  # words, or what NumPy does not read: blank lines, True and False
+    return None if np.isnan(values).any() else values
+
+
+def _numbers(path: Path, delimiter: str, header: bool, names: list[str], use: list[int]) -> Array:
+    """Return the cells of some columns as numbers, one by one."""
+    rows: list[list[float | None]] = []
+    bad: dict[int, list[tuple[int, str]]] = {}  # of a column, the lines and cells
     for line, row in _data_rows(path, delimiter, header):
         cells = [_number(row[i]) for i in use]
-        bad = [i for i, x in zip(use, cells, strict=True) if x is None or math.isnan(x)]
-        if bad:
-            raise _bad_cell(path, line, row, names, bad)
-        rows.append(cells)
-    return np.array(rows, dtype=np.float64)
+        for i, x in zip(use, cells, strict=True):
+            if x is None or math.isnan(x):
+                bad.setdefault(i, []).append((line, row[i].strip()))
+        if not bad:
+            rows.append(cells)
+    if bad:
+        raise _bad_cells(path, names, bad)
+    return np.array(rows, dtype=np.float64).reshape(len(rows), len(use))
 
 
-def _bad_cell(
-    path: Path, line: int, row: list[str], names: list[str], bad: list[int]
-) -> ValueError:
-    """Return the error that names the first cell of a line that is not a number."""
-    cell, name = row[bad[0]].strip(), names[bad[0]]
-    if cell.lower() in _MISSING:
+def _bad_cells(path: Path, names: list[str], bad: dict[int, list[tuple[int, str]]]) -> ValueError:
+    """Return the error that names the first cell that is not a number, and columns like its."""
+    first = next(iter(bad))
+    (line, cell), name = bad[first][0], names[first]
+    empty = {i: sum(_is_missing(text) for _, text in cells) for i, cells in bad.items()}
+    if _is_missing(cell):
+        # Columns of words are another matter.
+        like = [i for i, cells in bad.items() if empty[i] == len(cells) or i == first]
+        more = sum(empty[i] for i in like) - 1
+        others = f", and so are {more} more cells" if more > 1 else ", and one more" if more else ""
         return ValueError(
-            f"{path}: column {name!r} is empty{f' ({cell})' if cell else ''} in line {line}; fill "
-            f"it, or leave the column out with --drop {quoted(name)}"
+            f"{path}: column {name!r} is empty{f' ({cell})' if cell else ''} in line {line}"
+            f"{others}; fill {'them' if more else 'it'}, or leave the column"
+            f"{'s' if len(like) > 1 else ''} out with --drop {quoted([names[i] for i in like])}"
         )
     if len(cell.split()) > 1 and all(map(_is_number, cell.split())):
         return ValueError(
@@ -199,15 +221,27 @@ def _bad_cell(
             f"{path}: column {name!r} has {cell!r} in line {line}: remove the separators of "
             "thousands; decimals are written with a point"
         )
-    if "," in cell and _is_number(cell.replace(",", ".")):
+    if _has_decimal_comma(cell):
         return ValueError(
             f"{path}: column {name!r} has {cell!r} in line {line}: write decimals with a point"
         )
-    all_bad = ",".join(names[i] for i in bad)
+    words = [
+        names[i]
+        for i, cells in bad.items()
+        if not all(_is_missing(text) or _has_decimal_comma(text) for _, text in cells)
+    ]
     return ValueError(
         f"{path}: column {name!r} is not numeric: {cell!r} in line {line}; leave it out with "
-        f"--drop {quoted(all_bad)}, or choose the columns to use with --columns"
+        f"--drop {quoted(words)}, or choose the columns to use with --columns"
     )
+
+
+def _has_decimal_comma(cell: str) -> bool:
+    return "," in cell and _is_number(cell.replace(",", "."))
+
+
+def _is_missing(cell: str) -> bool:
+    return cell.lower() in _MISSING
 
 
 def write_csv(file: BinaryIO, table: Table, suffix: str) -> None:

@@ -30,7 +30,7 @@ def run(options: dict[str, Any]) -> None:
         raise click.UsageError(f"'plot {kind}' needs samples: pyae plot {kind} MODEL INPUT -o ...")
     check_picture(output)
     check_output(output, [path, source], [output.suffix.lower()])
-    model = Trained.load(path)
+    model = Trained.load(path, source)
     table = labels = None
     if source is not None:
         name = options["labels"]
@@ -108,8 +108,8 @@ class _Scaled:
         self.inverse_transform = model.decode
 
 
-def _components(names: tuple[str, ...] | None) -> tuple[int, ...] | None:
-    if names is None:
+def _components(names: tuple[str, ...]) -> tuple[int, ...] | None:
+    if not names:
         return None
     if len(names) != 2 or not all(name.isascii() and name.isdigit() for name in names):
         raise click.UsageError(f"--components must be two numbers from 0, not {','.join(names)!r}")

@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 Array = npt.NDArray[Any]
 
-_SUFFIXES: Final = (
+SUFFIXES: Final = (
     ".png",
     ".jpg",
     ".jpeg",
@@ -23,7 +23,7 @@ _SUFFIXES: Final = (
     ".pgm",
     ".ppm",
 )
-_GRAYS: Final = ("1", "L", "LA", "I", "I;16", "F")
+_GRAYS: Final = ("1", "L", "LA")
 
 
 def _pillow() -> Any:
@@ -60,20 +60,24 @@ def read_folder(
     Raises
     ------
     ValueError
-        There are no images, one is damaged, or they have different sizes.
+        There are no images, one is damaged or has pixels of 32 bits, or they have different sizes.
     """
     image_module = _pillow()
     files = sorted(
-        path for path in folder.iterdir() if path.suffix.lower() in _SUFFIXES and path.is_file()
+        path for path in folder.iterdir() if path.suffix.lower() in SUFFIXES and path.is_file()
     )
     if not files:
-        raise ValueError(f"{folder}: no images in the folder; known are {', '.join(_SUFFIXES)}")
+        below = any(path.is_dir() for path in folder.iterdir())
+        raise ValueError(
+            f"{folder}: no images in the folder{' itself' if below else ''}; known are "
+            f"{', '.join(SUFFIXES)}"
+        )
     images = []
     for path in files:
         try:
             with image_module.open(path) as image:
                 image.load()
-                images.append(image.copy())
+                images.append(_in_8_bits(image, path))
         except (OSError, SyntaxError, image_module.DecompressionBombError) as error:
             raise ValueError(f"{path}: not a readable image: {error}") from None
     if color == "auto":
@@ -92,6 +96,21 @@ def read_folder(
             image = image.convert(mode).resize(size, image_module.Resampling.LANCZOS)
         pixels.append(np.asarray(image.convert(mode)))
     return np.stack(pixels), [path.name for path in files]
+
+
+def _in_8_bits(image: Any, path: Path) -> Any:
+    """Return an image that Pillow converts as it looks: more than 8 bits it would cut off at 255.
+
+    Older versions of Pillow open a PNG image of 16 bits as one of 32.
+    """
+    if image.mode.startswith("I;16") or (image.mode == "I" and image.format == "PNG"):
+        pixels = np.rint(np.asarray(image) / 257).astype(np.uint8)
+        return _pillow().fromarray(pixels)
+    if image.mode in ("I", "F"):
+        raise ValueError(
+            f"{path}: pixels of 32 bits; save the images with 8 or 16, or all as one .npy file"
+        )
+    return image.copy()
 
 
 def _size(image: Any) -> str:

@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
+import contextlib
+import csv
+import io
 import json
 import re
-from collections.abc import Callable
+import warnings
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from pyae.cli.samples import Reading
+if TYPE_CHECKING:
+    from pyae.cli.samples import Reading
 
 F = TypeVar("F", bound=Callable[..., Any])
 
 
 class Names(click.ParamType):  # type: ignore[type-arg, unused-ignore]
-    """Names with commas between them."""
+    """Names with commas between them; one that holds a comma stands in double quotes."""
 
     name = "NAMES"
 
@@ -24,7 +29,19 @@ class Names(click.ParamType):  # type: ignore[type-arg, unused-ignore]
         """Return the names."""
         if isinstance(value, tuple):
             return value
-        return tuple(name.strip() for name in str(value).split(",") if name.strip())
+        rows = csv.reader(io.StringIO(str(value)), skipinitialspace=True)
+        return tuple(name.strip() for row in rows for name in row if name.strip())
+
+
+def names_option(*declarations: str, help: str) -> Callable[[F], F]:
+    """Return an option of names that may be given several times: all of them count."""
+    return click.option(
+        *declarations,
+        type=Names(),
+        multiple=True,
+        callback=lambda ctx, param, value: tuple(name for names in value for name in names),
+        help=help,
+    )
 
 
 class Sizes(click.ParamType):  # type: ignore[type-arg, unused-ignore]
@@ -77,8 +94,8 @@ def reading_options(function: F) -> F:
     """Add the options that say how to read a file of samples."""
     for option in reversed(
         [
-            click.option("--columns", type=Names(), default=(), help="Use these columns only."),
-            click.option("--drop", type=Names(), default=(), help="Do not use these columns."),
+            names_option("--columns", help="Use these columns only, such as height,age."),
+            names_option("--drop", help="Do not use these columns."),
             click.option("--delimiter", metavar="CHAR", help="Of a CSV file; found by itself."),
             click.option("--header/--no-header", default=None, help="Of a CSV file; the same."),
             click.option("--key", metavar="NAME", help="Which array of a .npz file."),
@@ -103,6 +120,8 @@ def json_option(function: F) -> F:
 
 def reading(options: dict[str, Any], keep: tuple[str, ...] = ()) -> Reading:
     """Return what the options of `reading_options` say."""
+    from pyae.cli.samples import Reading  # and NumPy, which takes longer than all of --help
+
     delimiter = options["delimiter"]
     if delimiter is not None:
         delimiter = {"\\t": "\t", "tab": "\t"}.get(delimiter, delimiter)
@@ -131,5 +150,14 @@ def say(result: dict[str, Any], text: str, as_json: bool) -> None:
 
 
 def note(text: str) -> None:
-    """Say something beside the result."""
-    click.echo(f"pyae: {text}", err=True)
+    """Say something beside the result, in one line."""
+    click.echo(f"pyae: {' '.join(text.split())}", err=True)
+
+
+@contextlib.contextmanager
+def no_warnings(quiet: bool) -> Iterator[None]:
+    """Say nothing of warnings, if so."""
+    with warnings.catch_warnings():
+        if quiet:
+            warnings.simplefilter("ignore")
+        yield

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import difflib
+import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -76,7 +78,9 @@ def choose_columns(
     def index(name: str, option: str) -> int:
         if name not in place:
             kind = "columns" if has_names else "columns, by number, since there is no header"
-            raise ValueError(f"{path}: {option}: no column {name!r}; {kind}: {listed(names)}")
+            near = difflib.get_close_matches(name, names, 1) if has_names else []
+            hint = f" (did you mean {near[0]!r}?)" if near else ""
+            raise ValueError(f"{path}: {option}: no column {name!r}{hint}; {kind}: {listed(names)}")
         return place[name]
 
     carried = {index(name, "--keep or --labels") for name in how.keep}
@@ -85,14 +89,20 @@ def choose_columns(
         for name in how.columns:
             if how.columns.count(name) > 1:
                 raise ValueError(f"{path}: --columns: {name!r} is there twice")
-        return [index(name, "--columns") for name in how.columns]
+        chosen = [index(name, "--columns") for name in how.columns]
+        if wanted is not None and sorted(how.columns) == sorted(wanted):
+            return [place[name] for name in wanted]
+        return chosen
     if wanted is not None and has_names:
+        needed = [name for name in how.drop if name in wanted]
+        if needed:
+            raise ValueError(f"{path}: --drop: the model needs column {needed[0]!r}")
         missing = [name for name in wanted if name not in place]
         if missing:
             raise ValueError(
                 f"{path}: no column {', '.join(map(repr, missing[:5]))}"
                 f"{f' and {len(missing) - 5} more' if len(missing) > 5 else ''}, which the model "
-                f"was trained on; columns: {listed(names)}"
+                f"needs; columns: {listed(names)}"
             )
         return [place[name] for name in wanted]
     return [i for i in range(len(names)) if i not in dropped | carried]
@@ -109,6 +119,12 @@ def numbered(prefix: str, n: int) -> list[str]:
     return [f"{prefix}{i}" for i in range(n)]
 
 
-def quoted(text: str) -> str:
-    """Return a name as a shell needs it."""
-    return f"'{text}'" if " " in text else text
+def counted(n: int, noun: str) -> str:
+    """Return how many there are of something."""
+    return f"{n} {noun}" if n == 1 else f"{n} {noun}s"
+
+
+def quoted(names: Sequence[str]) -> str:
+    """Return names as an option takes them, and as a shell needs them."""
+    cells = ['"' + name.replace('"', '""') + '"' if "," in name else name for name in names]
+    return shlex.quote(",".join(cells))

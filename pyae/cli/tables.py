@@ -21,6 +21,12 @@ from pyae.cli.samples import Reading, Table
 Array = npt.NDArray[Any]
 
 SUFFIXES: Final = (*csv_files.SUFFIXES, *array_files.SUFFIXES, *parquet_files.SUFFIXES)
+_HINTS: Final = {
+    ".safetensors": "; this is a model, not its samples",
+    **dict.fromkeys((".xlsx", ".xls", ".ods"), "; save the sheet as 'CSV UTF-8'"),
+    **dict.fromkeys((".gz", ".zip", ".bz2", ".xz"), "; unpack it first"),
+    **dict.fromkeys(images.SUFFIXES, "; give the folder that the image is in"),
+}
 
 
 def read_table(path: Path, how: Reading, wanted: Sequence[str] | None = None) -> Table:
@@ -65,7 +71,7 @@ def read_table(path: Path, how: Reading, wanted: Sequence[str] | None = None) ->
     else:
         raise ValueError(
             f"{str(path)!r} has the suffix {path.suffix!r}; readable are "
-            f"{', '.join(SUFFIXES)} and folders of images"
+            f"{', '.join(SUFFIXES)} and folders of images{_HINTS.get(suffix, '')}"
         )
     if not table.values.size:
         raise ValueError(f"{path}: no samples, or no columns to use")

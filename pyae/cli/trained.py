@@ -15,10 +15,12 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
+from pyae._container import FileFormatError
+from pyae.cli import csv_files, parquet_files
 from pyae.cli.options import note
-from pyae.cli.samples import Reading, Table, numbered
+from pyae.cli.samples import Reading, Table, listed, numbered
 from pyae.cli.scaling import Scaling
-from pyae.cli.tables import read_table
+from pyae.cli.tables import SUFFIXES, read_table
 from pyae.saving import load_model
 
 Array = npt.NDArray[Any]
@@ -109,12 +111,16 @@ class Trained:
         """
         n = table.values.shape[1]
         if n != self.n_features:
+            has_columns = path.suffix.lower() in (*csv_files.SUFFIXES, *parquet_files.SUFFIXES)
             raise ValueError(
                 f"{path}: {n} features, but the model was trained on {self.n_features}"
-                + (f" ({', '.join(self.names[:8])}...)" if self.names else "")
-                + "; choose them with --columns or --drop"
+                + (f" ({listed(self.names)})" if self.names else "")
+                + ("; choose them with --columns or --drop" if has_columns else "")
             )
-        return self.scaling.scaled(table.values)
+        with np.errstate(over="ignore", invalid="ignore"):  # named by require_range
+            scaled = self.scaling.scaled(table.values)
+        require_range(path, table, self.scaling, scaled, self.estimator.model_.dtype)
+        return scaled
 
     def encode(self, inputs: Array) -> Array:
         """Return codes of what `inputs` returned."""
@@ -161,11 +167,22 @@ class Trained:
         self.estimator.save(path)
 
     @classmethod
-    def load(cls, path: Path) -> Trained:
-        """Read a model that `save` wrote, or that an autoencoder of Python was saved as."""
-        if not path.is_file():
-            raise FileNotFoundError(f"there is no model file {str(path)!r}; 'pyae train' makes one")
-        estimator = load_model(path)
+    def load(cls, path: Path, source: Path | None = None) -> Trained:
+        """Read a model that `save` wrote, or that an autoencoder of Python was saved as.
+
+        Parameters
+        ----------
+        path : Path
+            The file.
+        source : Path, optional
+            The samples to use it on, for the error to say when both are in each other's place.
+
+        Raises
+        ------
+        OSError, ValueError
+            There is no such file, it is no model, or a model of another kind.
+        """
+        estimator = _estimator(path, source)
         if not hasattr(estimator, "inverse_transform"):
             raise ValueError(
                 f"{path}: holds a {type(estimator).__name__}; the command works with autoencoders"
@@ -180,6 +197,51 @@ class Trained:
             None if names is None else [str(name) for name in names],
             None if quantiles is None else np.array(quantiles),
         )
+
+
+def _estimator(path: Path, source: Path | None) -> Any:
+    """Return the estimator of a file; errors as of `Trained.load`."""
+    suffix = path.suffix.lower()
+    kind = "a folder" if path.is_dir() else f"a {suffix} file" if suffix in SUFFIXES else ""
+    if kind and source is not None and source.suffix.lower() == SUFFIX:
+        raise ValueError(
+            f"MODEL {str(path)!r} is {kind}, and INPUT {str(source)!r} a model; did you swap them?"
+        )
+    if path.is_dir():
+        raise ValueError(f"MODEL {str(path)!r} is a folder; give a file that 'pyae train' made")
+    if not path.is_file():
+        raise FileNotFoundError(f"there is no model file {str(path)!r}; 'pyae train' makes one")
+    try:
+        return load_model(path)
+    except FileFormatError as error:
+        if kind:
+            raise ValueError(
+                f"MODEL {str(path)!r} is {kind}; give a file that 'pyae train' made"
+            ) from error
+        raise
+
+
+def require_range(
+    path: Path, table: Table, scaling: Scaling, scaled: Array, dtype: npt.DTypeLike = np.float32
+) -> None:
+    """Refuse features that the network's numbers cannot hold, scaled or as they are.
+
+    Nor can they be written as such, and beside a value of such a size all others become one.
+    """
+    largest, bits = np.finfo(np.dtype(dtype)).max, 8 * np.dtype(dtype).itemsize
+    fits = (np.abs(scaled) <= largest).all(axis=0) & (np.abs(table.values) <= largest).all(axis=0)
+    fits &= np.isfinite(scaling.offset) & np.isfinite(scaling.scale)
+    if fits.all():
+        return
+    i = int(np.flatnonzero(~fits)[0])
+    column = table.values[:, i]
+    too_large = np.abs(column).max() > largest
+    how = "" if too_large else f" when scaled ({scaling.kind})"
+    raise ValueError(
+        f"{path}: column {table.names[i] if table.names else str(i + 1)!r} has values from "
+        f"{column.min():.3g} to {column.max():.3g}, too large for numbers of {bits} bits{how}; "
+        "bring them to another unit, or leave the column out"
+    )
 
 
 def _quietly(method: Any, X: Array) -> Any:

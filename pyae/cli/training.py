@@ -13,16 +13,21 @@ from typing import Any
 import click
 import numpy as np
 
-from pyae.cli.options import note, reading, say
+from pyae.cli.options import no_warnings, note, reading, say
 from pyae.cli.outputs import check_output
-from pyae.cli.samples import Table
+from pyae.cli.samples import Table, counted
 from pyae.cli.scaling import Scaling
 from pyae.cli.tables import read_table
-from pyae.cli.trained import SUFFIX, Trained
+from pyae.cli.trained import SUFFIX, Trained, require_range
 
 
 def run(options: dict[str, Any]) -> None:
-    """Train a model on a file and write it."""
+    """Train a model on a file and write it; with --quiet, without a word but of errors."""
+    with no_warnings(options["quiet"]):
+        _run(options)
+
+
+def _run(options: dict[str, Any]) -> None:
     source, output, clean = options["data"], options["output"], options["clean"]
     _check_kind(options)
     check_output(output, [source, clean], [SUFFIX])
@@ -37,16 +42,18 @@ def run(options: dict[str, Any]) -> None:
     truth = table if target is None else target
     is_images = truth.image_shape is not None and _in_unit_range(truth)
     kind = options["scale"] or ("none" if is_images else "standard")
-    with np.errstate(over="ignore", invalid="ignore"):  # named by _require_range
+    with np.errstate(over="ignore", invalid="ignore"):  # named by require_range
         scaling = Scaling.learn(kind, truth.values)
         inputs = scaling.scaled(table.values)
         targets = inputs if target is None else scaling.scaled(target.values)
-    _require_range(source, table, scaling, inputs)
+    require_range(source, table, scaling, inputs)
     if target is not None:
-        _require_range(clean, target, scaling, targets)
+        require_range(clean, target, scaling, targets)
     estimator = _estimator(options, is_images and kind == "none")
     if estimator.loss == "binary_crossentropy":
         _require_shares(kind, targets)
+    if options["patience"] is not None and len(inputs) < 2:
+        raise ValueError(f"{source}: --patience holds out samples, but there is only one")
     start = time.perf_counter()
     _fit(estimator, inputs, None if target is None else targets)
     seconds = time.perf_counter() - start
@@ -68,23 +75,6 @@ def _check_kind(options: dict[str, Any]) -> None:
             raise click.UsageError(f"--{option} is for --kind {kind}")
     if options["noise"] is not None and options["clean"] is not None:
         raise click.UsageError("give --noise or --clean: pairs get no noise on top")
-
-
-def _require_range(path: Path, table: Table, scaling: Scaling, scaled: Any) -> None:
-    """Refuse features that the network's numbers of 32 bits cannot hold."""
-    largest = np.finfo(np.float32).max
-    fits = (np.abs(scaled) <= largest).all(axis=0)
-    fits &= np.isfinite(scaling.offset) & np.isfinite(scaling.scale)
-    if fits.all():
-        return
-    i = int(np.flatnonzero(~fits)[0])
-    column = table.values[:, i]
-    how = "as they are" if scaling.kind == "none" else f"scaled with --scale {scaling.kind}"
-    raise ValueError(
-        f"{path}: column {table.names[i] if table.names else str(i + 1)!r} has values from "
-        f"{column.min():.3g} to {column.max():.3g}, too large for numbers of 32 bits {how}; "
-        "bring them to another unit, or leave the column out"
-    )
 
 
 def _require_shares(scale: str, targets: Any) -> None:
@@ -111,7 +101,7 @@ def _note_reading(source: Path, table: Table) -> None:
 
 
 def _fit(estimator: Any, inputs: Any, targets: Any) -> None:
-    """Train.
+    """Train, and say afterwards, below the progress bar, what was warned of.
 
     Raises
     ------
@@ -128,8 +118,8 @@ def _fit(estimator: Any, inputs: Any, targets: Any) -> None:
         if issubclass(warning.category, DivergenceWarning):
             message, _, _ = str(warning.message).partition(":")
             raise ValueError(f"{message}; try a smaller --learning-rate; no model was written")
-    for warning in caught:
-        note(str(warning.message))
+    for text in dict.fromkeys(str(warning.message) for warning in caught):
+        note(f"warning: {text}")
 
 
 def _in_unit_range(table: Table) -> bool:
@@ -222,8 +212,8 @@ def _text(result: dict[str, Any]) -> str:
     share = result["explained_variance"]
     explained = "" if share is None else f", {share:.1%} of the variance explained"
     return (
-        f"{result['kind']} with {result['code']} code units, trained on {result['n_samples']} "
-        f"samples of {result['n_features']} features in {result['seconds']:.1f} s "
-        f"({result['epochs']} epochs){explained}\n"
+        f"{result['kind']} with {counted(result['code'], 'code unit')}, trained on "
+        f"{counted(result['n_samples'], 'sample')} of {counted(result['n_features'], 'feature')} "
+        f"in {result['seconds']:.1f} s ({counted(result['epochs'], 'epoch')}){explained}\n"
         f"model: {result['model']}"
     )

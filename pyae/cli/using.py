@@ -12,15 +12,16 @@ import numpy as np
 from pyae.cli import tables
 from pyae.cli.options import reading, say
 from pyae.cli.outputs import check_output
-from pyae.cli.samples import Table
+from pyae.cli.samples import Table, counted
+from pyae.cli.scaling import Scaling
 from pyae.cli.tables import check_kept, read_table, write_table
-from pyae.cli.trained import Trained
+from pyae.cli.trained import Trained, require_range
 
 
 def transform(options: dict[str, Any], what: str) -> None:
     """Write codes or reconstructions of samples."""
     model_path, source, output = options["model"], options["data"], options["output"]
-    model = Trained.load(model_path)
+    model = Trained.load(model_path, source)
     suffixes = list(tables.SUFFIXES)
     if what != "encode" and model.image_shape is not None:
         suffixes.append("")
@@ -46,7 +47,7 @@ def transform(options: dict[str, Any], what: str) -> None:
 def decode(options: dict[str, Any]) -> None:
     """Write samples of codes."""
     model_path, source, output = options["model"], options["data"], options["output"]
-    model = Trained.load(model_path)
+    model = Trained.load(model_path, source)
     suffixes = [*tables.SUFFIXES, *([""] if model.image_shape is not None else [])]
     check_output(output, [model_path, source], suffixes)
     check_kept(options["keep"], model.columns, output)
@@ -57,6 +58,7 @@ def decode(options: dict[str, Any]) -> None:
             f"{len(model.code_names)}"
         )
     dtype = model.estimator.model_.dtype
+    require_range(source, codes, Scaling.learn("none", codes.values), codes.values, dtype)
     made = Table(
         model.decode(codes.values.astype(dtype)),
         model.names,
@@ -74,7 +76,7 @@ def score(options: dict[str, Any]) -> None:
     quantile, threshold = options["quantile"], options["threshold"]
     if quantile is not None and threshold is not None:
         raise click.UsageError("give --quantile or --threshold, not both")
-    model = Trained.load(model_path)
+    model = Trained.load(model_path, source)
     if output is not None:
         check_output(output, [model_path, source], tables.SUFFIXES)
         check_kept(options["keep"], ["error", "outlier"], output)
@@ -92,7 +94,7 @@ def score(options: dict[str, Any]) -> None:
         "max": float(errors.max()),
     }
     lines = [
-        f"{len(errors)} samples, error: mean {result['mean']:.4g}, median "
+        f"{counted(len(errors), 'sample')}, error: mean {result['mean']:.4g}, median "
         f"{result['median']:.4g}, largest {result['max']:.4g}"
     ]
     if threshold is not None:
@@ -105,7 +107,7 @@ def score(options: dict[str, Any]) -> None:
             "outliers": outliers.tolist(),
         }
         worst = outliers[np.argsort(-errors[outliers], kind="stable")][:10]
-        lines.append(f"{len(outliers)} outliers: error above {threshold:.4g}")
+        lines.append(f"{counted(len(outliers), 'outlier')}: error above {threshold:.4g}")
         lines += [f"  sample {i + 1}  {errors[i]:.4g}" for i in worst.tolist()]
         if len(outliers) > len(worst):
             lines.append(f"  and {len(outliers) - len(worst)} more")
@@ -194,6 +196,11 @@ def _with_scaling(model: Trained, path: Path) -> Any:
     weights[0] = weights[0] / scale[:, None]
     weights[-2] = weights[-2] * scale
     weights[-1] = weights[-1] * scale + offset
+    if any(np.abs(w).max() > np.finfo(network.dtype).max for w in weights):
+        raise ValueError(
+            f"{path}: the scale of the features makes weights too large for an ONNX file; bring "
+            "the features to another unit before training"
+        )
     network.set_weights(weights)
     return estimator
 
@@ -201,4 +208,4 @@ def _with_scaling(model: Trained, path: Path) -> Any:
 def _say_written(table: Table, output: Path, options: dict[str, Any]) -> None:
     n, k = table.values.shape
     result = {"output": str(output), "n_samples": n, "n_columns": k}
-    say(result, f"{n} samples of {k} values: {output}", options["as_json"])
+    say(result, f"{counted(n, 'sample')} of {counted(k, 'value')}: {output}", options["as_json"])
