@@ -41,12 +41,14 @@ class CountError(RuntimeError):
     """A revision can't be built or counted."""
 
 
-def _run(command: Sequence[str], **options: object) -> bytes:
-    done = subprocess.run(list(command), capture_output=True, check=False, **options)  # type: ignore[call-overload]
+def _run(
+    command: Sequence[str], cwd: Path | str | None = None, env: dict[str, str] | None = None
+) -> bytes:
+    done = subprocess.run(command, cwd=cwd, env=env, capture_output=True, check=False)
     if done.returncode != 0:
         said = (done.stderr or done.stdout).decode(errors="replace").strip()
         raise CountError(f"{' '.join(command[:3])} ... failed:\n{said[-2000:]}")
-    return bytes(done.stdout)
+    return done.stdout
 
 
 def extract(revision: str | None, folder: Path) -> str:
