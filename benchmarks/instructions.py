@@ -28,7 +28,7 @@ from pathlib import Path
 
 from benchmarks import machine
 from benchmarks.environment import ROOT, thread_environment
-from benchmarks.report import number, table
+from benchmarks.report import table
 from benchmarks.workers import instructions as workloads
 
 LEVEL = "x86-64-v3" if platform.machine() in ("x86_64", "AMD64") else "generic"
@@ -143,7 +143,7 @@ def compare(
     """The table of two revisions' counts, and the workloads that got worse by over 3 %."""
     ratios = {name: after[name] / before[name] for name in before}
     rows = [
-        [name, number(round(before[name])), number(round(after[name])), f"{ratio:.3f}"]
+        [name, f"{before[name]:,.0f}", f"{after[name]:,.0f}", f"{ratio:.3f}"]
         for name, ratio in ratios.items()
     ]
     worse = [name for name, ratio in ratios.items() if ratio > 1 + WORST]
@@ -172,16 +172,17 @@ def main(argv: Sequence[str] | None = None) -> int:
         built: dict[str, Path] = {}
         packages, revisions = [], []
         try:
+            # Both are taken before the first is built, for a branch may move meanwhile.
             for label, revision in (("a", options.before), ("b", options.after)):
-                folder = Path(temporary) / label
-                revisions.append(extract(revision, folder))
-                digest = compiled_digest(folder)
+                packages.append(Path(temporary) / label)
+                revisions.append(extract(revision, packages[-1]))
+            for package, revision in zip(packages, revisions, strict=True):
+                digest = compiled_digest(package)
                 if digest not in built:
-                    print(f"building {revisions[-1]}", flush=True)
-                    built[digest] = build(folder)
+                    print(f"building {revision}", flush=True)
+                    built[digest] = build(package)
                 for module in [*built[digest].glob("*.so"), built[digest] / "_levels.json"]:
-                    shutil.copy(module, folder / "pyae")
-                packages.append(folder)
+                    shutil.copy(module, package / "pyae")
             print(f"counting {len(names)} workloads, twice", flush=True)
             before, after = count_all(packages, names)
         except CountError as error:
