@@ -306,41 +306,56 @@ MicroKernels<T> micro_kernels(Precision precision, std::index_sequence<Rows...>)
 // ---- Few rows --------------------------------------------------------------------------------
 
 // C for at most kFewRows rows and a plain B, which is read where it stands, row after row: packing
-// it would cost more than the product.
+// it would cost more than the product. Each piece takes neighbouring rows of B, which memory
+// delivers fastest, and makes a sum of its own.
 template <class T, int Rows>
-void few_rows(const Team& team, const Operand<T>& a, const Operand<T>& b, T* c,
-              Epilogue<T> epilogue, bool accumulate) {
-  constexpr Index kAtOnce = 8;  // rows of B
+void few_rows(const Team& team, MatmulScratch<T>& scratch, const Operand<T>& a, const Operand<T>& b,
+              T* c, Epilogue<T> epilogue, bool accumulate) {
+  constexpr Index kAtOnce = 16, kMostPieces = 8, kWorthPiece = Index{1} << 15;
   const Index n = b.columns, depth = a.columns;
-  const Index grain = round_up(std::max<Index>(pieces_of(n, 8), 64), kLanes<T>);
-  const double work = 0.3 * static_cast<double>(depth) / static_cast<double>(kLanes<T>);
-  team.for_ranges(n, grain, work, [&](Index begin, Index end) {
-    // c[j ... j+lanes) += a[first ... first+count) B[first ... first+count)[j ... j+lanes)
-    const auto add_rows = [&](Index first, Index count, Index j, Index lanes) {
-      const bool add = accumulate || first > 0;
-      Vec<T> sums[Rows];
-      for (int r = 0; r < Rows; ++r) sums[r] = add ? load_up_to(c + r * n + j, lanes) : Vec<T>{};
-      const T* ap = a.data + first * a.column_stride;
-      const T* bp = b.data + first * b.row_stride + j;
-      for (Index p = 0; p < count; ++p) {
-        const Vec<T> bv = load_up_to(bp, lanes);
-        for (int r = 0; r < Rows; ++r) sums[r] += (ap[r * a.row_stride] - Vec<T>{}) * bv;
-        ap += a.column_stride;
-        bp += b.row_stride;
-      }
-      for (int r = 0; r < Rows; ++r) store_up_to(c + r * n + j, sums[r], lanes);
-    };
-    const Index whole = begin + (end - begin) / kLanes<T> * kLanes<T>;
-    for (Index p = 0; p < depth; p += kAtOnce) {
-      if (p + kAtOnce <= depth) {  // a number that the compiler knows, and unrolls the loop for
-        for (Index j = begin; j < whole; j += kLanes<T>) add_rows(p, kAtOnce, j, kLanes<T>);
+  const Index piece_depth =
+      round_up(std::max(pieces_of(depth, kMostPieces), pieces_of(kWorthPiece, n)), kAtOnce);
+  const Index pieces = pieces_of(depth, piece_depth);
+  T* sums = pieces > 1 ? scratch.shared.ensure(pieces * Rows * n) : c;
+  const double work = 0.15 * static_cast<double>(depth) * static_cast<double>(n);
+  team.for_each(pieces, work, [&](Index piece) {
+    T* to = sums + piece * Rows * n;
+    const Index end = std::min(depth, (piece + 1) * piece_depth);
+    for (Index p = piece * piece_depth; p < end; p += kAtOnce) {
+      const bool add = p > piece * piece_depth || (accumulate && pieces == 1);
+      // to[j ... j+lanes) += a[p ... p+count) B[p ... p+count)[j ... j+lanes)
+      const auto add_rows = [&](Index count, Index j, Index lanes) {
+        Vec<T> sum[Rows];
+        for (int r = 0; r < Rows; ++r) sum[r] = add ? load_up_to(to + r * n + j, lanes) : Vec<T>{};
+        const T* ap = a.data + p * a.column_stride;
+        const T* bp = b.data + p * b.row_stride + j;
+        for (Index q = 0; q < count; ++q) {
+          const Vec<T> bv = load_up_to(bp, lanes);
+          for (int r = 0; r < Rows; ++r) sum[r] += (ap[r * a.row_stride] - Vec<T>{}) * bv;
+          ap += a.column_stride;
+          bp += b.row_stride;
+        }
+        for (int r = 0; r < Rows; ++r) store_up_to(to + r * n + j, sum[r], lanes);
+      };
+      const Index whole = n / kLanes<T> * kLanes<T>, count = std::min(kAtOnce, end - p);
+      if (count == kAtOnce) {  // a number that the compiler knows, and unrolls the loop for
+        for (Index j = 0; j < whole; j += kLanes<T>) add_rows(kAtOnce, j, kLanes<T>);
       } else {
-        for (Index j = begin; j < whole; j += kLanes<T>) add_rows(p, depth - p, j, kLanes<T>);
+        for (Index j = 0; j < whole; j += kLanes<T>) add_rows(count, j, kLanes<T>);
       }
-      if (whole < end) add_rows(p, std::min(kAtOnce, depth - p), whole, end - whole);
+      if (whole < n) add_rows(count, whole, n - whole);
     }
-    if (epilogue) epilogue(0, begin, Rows, end - begin, c + begin, n);
   });
+  if (pieces > 1) {
+    for_lanes<T>(Rows * n, [&](Index i, Index lanes) {
+      Vec<T> sum = accumulate ? load_up_to(c + i, lanes) : Vec<T>{};
+      for (Index piece = 0; piece < pieces; ++piece) {
+        sum += load_up_to(sums + piece * Rows * n + i, lanes);
+      }
+      store_up_to(c + i, sum, lanes);
+    });
+  }
+  if (epilogue) epilogue(0, 0, Rows, n, c, n);
 }
 
 }  // namespace
@@ -370,9 +385,9 @@ void matmul(const Team& team, MatmulScratch<T>& scratch, const Operand<T>& a, co
   const auto places = [pairs](Index length) { return pairs ? (length + 1) / 2 : length; };
   const auto kernels = micro_kernels<T>(scratch.precision, std::make_index_sequence<kRows>());
   if (m <= kFewRows && b.column_stride == 1 && !pairs) {
-    if (m == 1) return few_rows<T, 1>(team, a, b, c, epilogue, accumulate);
-    if (m == 2) return few_rows<T, 2>(team, a, b, c, epilogue, accumulate);
-    return few_rows<T, 3>(team, a, b, c, epilogue, accumulate);
+    if (m == 1) return few_rows<T, 1>(team, scratch, a, b, c, epilogue, accumulate);
+    if (m == 2) return few_rows<T, 2>(team, scratch, a, b, c, epilogue, accumulate);
+    return few_rows<T, 3>(team, scratch, a, b, c, epilogue, accumulate);
   }
   const Index strips = pieces_of(m, kRows), panels = pieces_of(n, width);
 

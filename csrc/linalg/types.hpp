@@ -27,6 +27,13 @@ inline Index checked_product(Index a, Index b, const char* what) {
   return product;
 }
 
+// Memory for so many bytes, aligned to cache lines; large pieces lie in large pages where the
+// system has them, which saves looking up addresses when a matrix is read across its rows.
+struct Memory {
+  static void* take(std::size_t bytes);
+  static void give_back(void* pointer, std::size_t bytes);
+};
+
 // A 64-byte aligned array that is never smaller than asked for and never shrinks, so that asking
 // for the same size again allocates nothing. Contents are zero after growing.
 template <class T>
@@ -39,7 +46,9 @@ class Buffer {
     if (size > size_) {
       checked_product(size, static_cast<Index>(sizeof(T)), "an array");
       const auto bytes = static_cast<std::size_t>(size) * sizeof(T);
-      data_.reset(static_cast<T*>(::operator new(bytes, kAlignment)));
+      data_ = {};  // what was here is not needed any more
+      size_ = 0;
+      data_ = std::unique_ptr<T[], Free>(static_cast<T*>(Memory::take(bytes)), Free{bytes});
       std::uninitialized_fill_n(data_.get(), size, T(0));
       size_ = size;
     }
@@ -50,9 +59,9 @@ class Buffer {
   Index size() const { return size_; }
 
  private:
-  static constexpr std::align_val_t kAlignment{64};
   struct Free {
-    void operator()(T* pointer) const { ::operator delete(pointer, kAlignment); }
+    std::size_t bytes = 0;
+    void operator()(T* pointer) const { Memory::give_back(pointer, bytes); }
   };
   std::unique_ptr<T[], Free> data_;
   Index size_ = 0;

@@ -30,7 +30,7 @@ inline V sigmoid_from(V x, V e) {
 }
 template <class V>
 inline V sigmoid(V x) {
-  return sigmoid_from(x, exp(-abs(x)));
+  return sigmoid_from(x, exp_of_negative(-abs(x)));
 }
 // sigmoid'(x) = e/(1+e)^2, the same for x and -x
 template <class V>
