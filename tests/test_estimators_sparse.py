@@ -140,7 +140,8 @@ def test_a_code_that_is_all_dead_comes_back() -> None:
 def test_constant_samples_have_nothing_to_revive_for() -> None:
     X = np.full((50, 6), 0.25)
     model = SparseAutoencoder(10, n_active=2, max_epochs=5, random_state=0).fit(X)
-    assert_close(model.reconstruct(X), X, scale=1)
+    # Adam makes steps of its rate out of rounding errors, hence no more than two digits.
+    np.testing.assert_allclose(model.reconstruct(X), X, atol=0.01)
 
 
 @pytest.mark.parametrize("n_active", [None, 1, 8])
