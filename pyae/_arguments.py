@@ -28,6 +28,22 @@ def positive_int(value: Any, name: str) -> int:
     return result
 
 
+def boolean(value: Any, name: str) -> bool:
+    """Return True or False, of Python's or NumPy's kind: the text "no" would count as True."""
+    if not isinstance(value, bool | np.bool_):
+        raise TypeError(f"{name} must be True or False, got {value!r}")
+    return bool(value)
+
+
+def verbosity(value: Any) -> int:
+    """Return 0, 1 or 2; True and False are 1 and 0."""
+    if not isinstance(value, bool | np.bool_):
+        value = integer(value, "verbose", "0, 1 or 2")
+    if not 0 <= value <= 2:
+        raise ValueError(f"verbose must be 0, 1 or 2, got {value!r}")
+    return int(value)
+
+
 def number(value: Any, name: str, allowed: str = "a number") -> float:
     """Return a value that is a real number, but no boolean."""
     if isinstance(value, bool) or not hasattr(value, "__float__"):

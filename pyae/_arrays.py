@@ -27,8 +27,7 @@ def as_real_array(value: Any, name: str) -> npt.NDArray[Any]:
         raise TypeError(f"{name} is a sparse matrix; pass {name}.toarray()")
     if value is None:
         raise TypeError(f"{name} must hold real numbers, got None")
-    if np.ma.is_masked(value):
-        raise ValueError(f"{name} has masked values; fill them or leave them out")
+    require_unmasked(value, name)
     try:
         array = np.asarray(value)
     except (ValueError, TypeError, OverflowError) as error:
@@ -46,6 +45,13 @@ def as_real_array(value: Any, name: str) -> npt.NDArray[Any]:
         except (TypeError, ValueError) as error:
             raise TypeError(f"{name} must hold real numbers, got dtype object: {error}") from None
     raise TypeError(f"{name} must hold real numbers, got dtype {array.dtype}")
+
+
+def require_unmasked(value: Any, name: str) -> None:
+    """Raise a ValueError where a masked array, or a list of these, hides values."""
+    rows = value if isinstance(value, list | tuple) else (value,)
+    if any(np.ma.is_masked(row) for row in rows):
+        raise ValueError(f"{name} has masked values; fill them or leave them out")
 
 
 def as_samples(value: Any, name: str) -> npt.NDArray[Any]:

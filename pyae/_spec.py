@@ -8,18 +8,56 @@ from __future__ import annotations
 
 import dataclasses
 import difflib
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, ClassVar, TypeVar
 
 from pyae._backend import core
 
 S = TypeVar("S", bound="Spec")
 
+_ELSEWHERE = {  # what other libraries, and papers, call what has another name here
+    "mse": "mean_squared_error",
+    "l2_loss": "mean_squared_error",
+    "mae": "mean_absolute_error",
+    "l1_loss": "mean_absolute_error",
+    "mape": "mean_absolute_percentage_error",
+    "msle": "mean_squared_logarithmic_error",
+    "bce": "binary_crossentropy",
+    "log_loss": "binary_crossentropy",
+    "cce": "categorical_crossentropy",
+    "scce": "sparse_categorical_crossentropy",
+    "nll": "sparse_categorical_crossentropy",
+    "kl": "kl_divergence",
+    "kld": "kl_divergence",
+    "identity": "linear",
+    "none": "linear",
+    "logistic": "sigmoid",
+    "swish": "silu",
+    "exp": "exponential",
+    "lrelu": "leaky_relu",
+    "topk": "top_k",
+    "momentum": "sgd",
+    "xavier": "glorot_uniform",
+    "xavier_uniform": "glorot_uniform",
+    "xavier_normal": "glorot_normal",
+    "kaiming_uniform": "he_uniform",
+    "kaiming_normal": "he_normal",
+    "lasso": "l1",
+    "ridge": "l2",
+    "weight_decay": "l2",
+    "elasticnet": "l1l2",
+    "l1_l2": "l1l2",
+    "kl_div": "kl_divergence",
+    "dropout": "masking",
+}
+
 
 def unknown_name(kind: str, name: object, known: Iterable[str]) -> ValueError:
     """Return an error for an unknown name that lists what is near it and all that is known."""
     names = sorted(known)
-    near = difflib.get_close_matches(str(name).lower(), names, n=3, cutoff=0.5)
+    given = str(name).lower().replace("-", "_").replace(" ", "_")
+    same = _ELSEWHERE.get(given)
+    near = [same] if same in names else difflib.get_close_matches(given, names, n=3, cutoff=0.5)
     hint = f" Did you mean {' or '.join(map(repr, near))}?" if near else ""
     return ValueError(f"unknown {kind} {name!r}.{hint} Known are: {', '.join(names)}")
 
@@ -58,8 +96,15 @@ def table_of(*classes: type[S]) -> dict[str, type[S]]:
     return {cls.name: cls for cls in classes}
 
 
-def resolve(value: Any, argument: str, table: Mapping[str, type[S]]) -> S:
+def resolve(
+    value: Any,
+    argument: str,
+    table: Mapping[str, type[S]],
+    short: Mapping[str, Callable[[], S]] | None = None,
+) -> S:
     """Return the setting that a user gave as a name, as a spec or as an object.
+
+    `short` holds functions that a name stands for and that give objects of the table's classes.
 
     Raises
     ------
@@ -68,10 +113,11 @@ def resolve(value: Any, argument: str, table: Mapping[str, type[S]]) -> S:
     ValueError
         The name is not in the table, or a field is not allowed.
     """
+    by_name: dict[str, Callable[[], S]] = {**table, **(short or {})}
     if isinstance(value, str):
-        if value not in table:
-            raise unknown_name(argument, value, table)
-        return table[value]()
+        if value not in by_name:
+            raise unknown_name(argument, value, by_name)
+        return by_name[value]()
     if isinstance(value, Mapping):
         fields = dict(value)
         if "name" not in fields:
@@ -88,7 +134,5 @@ def resolve(value: Any, argument: str, table: Mapping[str, type[S]]) -> S:
     for cls in table.values():
         if isinstance(value, cls):
             return value
-    classes = ", ".join(cls.__name__ for cls in table.values())
-    raise TypeError(
-        f"{argument} must be a name ({', '.join(sorted(table))}) or one of {classes}, got {value!r}"
-    )
+    names, makers = ", ".join(sorted(by_name)), ", ".join(f.__name__ for f in by_name.values())
+    raise TypeError(f"{argument} must be a name ({names}) or one of {makers}, got {value!r}")

@@ -18,12 +18,14 @@ from pyae import callbacks as callbacks_module
 from pyae import losses, optimizers
 from pyae import noise as noise_module
 from pyae._arguments import (
+    boolean,
     float_dtype,
     integer,
     positive_float,
     positive_int,
     seed_of,
     thread_count,
+    verbosity,
 )
 from pyae._arrays import Floats, as_floats, as_samples, as_targets, as_weights, require_finite
 from pyae._backend import core, effective_threads
@@ -426,8 +428,7 @@ class Sequential:
         held_out = self._validation(validation_data)
         epochs = positive_int(epochs, "epochs")
         batch_size = positive_int(batch_size, "batch_size")
-        if not isinstance(shuffle, bool | np.bool_):
-            raise TypeError(f"shuffle must be True or False, got {shuffle!r}")
+        shuffle, verbose = boolean(shuffle, "shuffle"), verbosity(verbose)
         corruption = noise_module.resolve_noise(noise)
         followers = callbacks_module.resolve_callbacks(callbacks)
         early = next((c for c in followers if isinstance(c, callbacks_module.EarlyStopping)), None)
@@ -440,7 +441,7 @@ class Sequential:
         followers = [c for c in followers if not isinstance(c, callbacks_module.Checkpoint)]
         options = {
             "batch_size": batch_size,
-            "shuffle": bool(shuffle),
+            "shuffle": shuffle,
             "noise": None if corruption is None else corruption.to_spec(),
             "early_stopping": None if early is None else early.to_options(),
         }

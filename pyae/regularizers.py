@@ -114,22 +114,16 @@ class KLSparsity(Regularizer):
     beta: float = 1.0
 
 
-_TABLE = table_of(L1L2, KLSparsity)
+_ON_PARAMETERS = table_of(L1L2)
+_ON_ACTIVITY: dict[str, type[Regularizer]] = table_of(L1L2, KLSparsity)
 _SHORT = {"l1": L1, "l2": L2}
 
 
 def resolve_parameter(value: Any, argument: str) -> L1L2 | None:
     """Return a penalty on parameters given as None, "l1", "l2", a spec or an object."""
-    penalty = resolve_activity(value, argument)
-    if penalty is None or isinstance(penalty, L1L2):
-        return penalty
-    raise TypeError(f"{argument} must be L1, L2 or L1L2, got {penalty!r}")
+    return None if value is None else resolve(value, argument, _ON_PARAMETERS, _SHORT)
 
 
 def resolve_activity(value: Any, argument: str) -> Regularizer | None:
     """Return a penalty on an activity given as None, a name, a spec or an object."""
-    if value is None:
-        return None
-    if isinstance(value, str) and value in _SHORT:
-        return _SHORT[value]()
-    return resolve(value, argument, _TABLE)
+    return None if value is None else resolve(value, argument, _ON_ACTIVITY, _SHORT)

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 
 import pyae
 from pyae import losses, noise, optimizers, regularizers, schedules
+from pyae._backend import core
 from pyae.activations import Activation
 from pyae.callbacks import Callback, EarlyStopping
 
@@ -105,6 +106,11 @@ BAD_MATRICES: dict[str, tuple[Any, Any]] = {  # (value, error)
     "NaN last": (with_value(math.nan, at=(N - 1, FEATURES - 1)), ValueError),
     "NaN, Fortran order": (np.asfortranarray(with_value(math.nan)), ValueError),
     "NaN, byte-swapped": (with_value(math.nan).astype(">f8"), ValueError),
+    "masked values": (np.ma.masked_array(good(), np.eye(N, FEATURES)), ValueError),
+    "rows with masked values": (
+        list(np.ma.masked_array(good(), np.eye(N, FEATURES))),
+        ValueError,
+    ),
     "NaN in a list": (with_value(math.nan).tolist(), ValueError),
     "None in a list": ([[1.0, None, 2.0, 3.0]] * N, (TypeError, ValueError)),
     "too large for float32": (with_value(1e39), ValueError),
@@ -373,7 +379,9 @@ BAD_OPTIONS: list[tuple[str, Any, str]] = [
     ("callbacks", EarlyStopping(), "validation_data"),
     ("verbose", 3, "verbose"),
     ("verbose", -1, "verbose"),
-    ("verbose", "loud", "verbose"),
+    ("verbose", "loud", "verbose must be 0, 1 or 2, got 'loud'"),
+    ("verbose", 1.5, "verbose must be 0, 1 or 2, got 1.5"),
+    ("verbose", [0], r"verbose must be 0, 1 or 2, got \[0\]"),
     ("verbose", None, "verbose"),
 ]
 
@@ -503,6 +511,23 @@ DESCRIPTIONS: list[tuple[str, Callable[[], Any], str]] = [
         dense(kernel_regularizer=regularizers.KLSparsity()),
         "kernel_regularizer",
     ),
+    ("kernel penalty by another name", dense(kernel_regularizer="ridge"), "Did you mean 'l2'"),
+    ("kernel penalties", dense(kernel_regularizer="x"), "kernel.* Known are: l1, l1l2, l2$"),
+    (
+        "activity penalties",
+        dense(activity_regularizer="x"),
+        "activity.* Known are: kl_sparsity, l1, l1l2, l2$",
+    ),
+    ("penalty of activities", dense(kernel_regularizer="kl_sparsity"), "kernel_regularizer"),
+    ("initializer elsewhere", dense(kernel_initializer="Xavier-uniform"), "'glorot_uniform'"),
+    ("activation elsewhere", dense(activation="swish"), "Did you mean 'silu'"),
+    ("identity", dense(activation="identity"), "Did you mean 'linear'"),
+    ("optimizer elsewhere", sequential(optimizer="L-BFGS"), "Did you mean 'lbfgs'"),
+    ("mse", sequential(loss="mse"), "Did you mean 'mean_squared_error'"),
+    ("MAE", sequential(loss="MAE"), "Did you mean 'mean_absolute_error'"),
+    ("bce", sequential(loss="bce"), "Did you mean 'binary_crossentropy'"),
+    ("scce", sequential(loss="scce"), "Did you mean 'sparse_categorical_crossentropy'"),
+    ("cross entropy", sequential(loss="cross_entropy"), "Did you mean .*categorical_crossentropy"),
     ("bias penalty unknown", dense(bias_regularizer="none"), "bias_regularizer"),
     ("activity penalty a number", dense(activity_regularizer=0.1), "activity_regularizer"),
     ("l1 negative", lambda: regularizers.L1(-1), "l1"),
@@ -614,6 +639,14 @@ BAD_TIES: dict[str, Callable[[], list[pyae.Dense]]] = {
     "other inputs": lambda: [pyae.Dense(3), pyae.Dense(2), pyae.Dense(4, tied_to=0)],
     "a tied layer": lambda: [pyae.Dense(4), pyae.Dense(4, tied_to=0), pyae.Dense(4, tied_to=1)],
 }
+
+
+def test_names_elsewhere_lead_to_names_that_are_known() -> None:
+    from pyae import _spec
+
+    known = {name for table in core.tables().values() for name in table} | {"l1", "l2"}
+    assert set(_spec._ELSEWHERE.values()) <= known
+    assert not set(_spec._ELSEWHERE) & known
 
 
 @pytest.mark.parametrize("how", ["build", "fit", "loss_and_gradients"])

@@ -6,6 +6,7 @@ import copy
 import pickle
 import subprocess
 import sys
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -24,7 +25,7 @@ from sklearn.utils.estimator_checks import parametrize_with_checks
 
 import pyae
 from pyae import _plain, estimators
-from pyae.callbacks import Callback
+from pyae.callbacks import Callback, Checkpoint
 
 NAMES = estimators.__all__
 TRANSFORMERS = ["Autoencoder", "DenoisingAutoencoder", "SparseAutoencoder"]
@@ -385,12 +386,17 @@ def _bad(parameter: str, value: Any, error: type[Exception], message: str) -> An
         _bad("optimizer", "adamm", ValueError, "Did you mean 'adam'"),
         _bad("learning_rate", "fast", ValueError, "learning_rate must be 'auto'"),
         _bad("learning_rate", -1.0, ValueError, "learning_rate must be positive"),
-        _bad("loss", "mse", ValueError, "unknown loss 'mse'"),
-        _bad("kernel_regularizer", "l3", ValueError, "kernel_regularizer"),
+        _bad("loss", "mse", ValueError, "'mse'. Did you mean 'mean_squared_error'"),
+        _bad("kernel_regularizer", "l3", ValueError, "kernel_regularizer.*Known are: l1, l1l2, l2"),
         _bad("dtype", "float16", ValueError, "dtype must be"),
         _bad("n_threads", 0, ValueError, "n_threads"),
         _bad("precision", "half", ValueError, "precision"),
-        _bad("verbose", 7, ValueError, "verbose"),
+        _bad("verbose", 7, ValueError, "verbose must be 0, 1 or 2, got 7"),
+        _bad("verbose", "x", TypeError, "verbose must be 0, 1 or 2, got 'x'"),
+        _bad("verbose", 1.5, TypeError, "verbose must be 0, 1 or 2, got 1.5"),
+        _bad("early_stopping", "yes", TypeError, "early_stopping must be True or False"),
+        _bad("early_stopping", None, TypeError, "early_stopping must be True or False"),
+        _bad("warm_start", "no", TypeError, "warm_start must be True or False, got 'no'"),
         _bad("callbacks", 5, TypeError, "callbacks"),
         _bad("random_state", "x", TypeError, "random_state"),
     ],
@@ -409,3 +415,246 @@ def test_bad_validation_fraction(name: str) -> None:
     for fraction, error in ((0, ValueError), (1.0, ValueError), ("half", TypeError)):
         with pytest.raises(error, match="validation_fraction"):
             make(name, early_stopping=True, validation_fraction=fraction).fit(X, y)
+
+
+@pytest.mark.parametrize(
+    ("name", "parameter"),
+    [
+        *((name, "tied_weights") for name in TRANSFORMERS),
+        ("SparseAutoencoder", "revive_dead_units"),
+        ("LogisticRegression", "fit_intercept"),
+        ("LogisticRegression", "warm_start"),
+    ],
+)
+def test_texts_are_no_truth_values(name: str, parameter: str) -> None:
+    X, y = data(name)
+    for value in ("no", 1, None):
+        with pytest.raises(TypeError, match=f"{parameter} must be True or False, got {value!r}"):
+            make(name, **{parameter: value}).fit(X, y)
+    make(name, **{parameter: np.bool_(False)}).fit(X, y)
+
+
+@pytest.mark.parametrize(
+    ("name", "parameter", "message"),
+    [
+        ("LogisticRegression", "n_jobs", "use n_threads"),
+        ("LogisticRegression", "multi_class", "leave it out"),
+        *((name, "max_iter", "use max_epochs") for name in NETWORKS),
+        ("MLPClassifier", "solver", "use optimizer"),
+        ("MLPRegressor", "alpha", "use kernel_regularizer"),
+    ],
+)
+def test_other_libraries_names_lead_to_ours(name: str, parameter: str, message: str) -> None:
+    with pytest.raises(TypeError, match=f"{name} has no parameter '{parameter}': {message}"):
+        getattr(pyae, name)(**{parameter: 1})
+    with pytest.raises(TypeError, match="unexpected keyword argument 'color'"):
+        getattr(pyae, name)(color=1)
+    named = [word for word in message.split() if "_" in word]
+    assert parameter not in make(name).get_params()
+    assert not named or named[0] in make(name).get_params() or named == ["leave"]
+
+
+# ---- masked arrays -------------------------------------------------------------------------------
+
+
+def _masked(array: Any) -> Any:
+    return np.ma.masked_array(array, np.arange(np.size(array)).reshape(np.shape(array)) == 5)
+
+
+MASKED = [
+    (name, method, argument)
+    for name in NAMES
+    for method, arguments in {
+        "fit": ("X", "y", "sample_weight", "X_val", "y_val"),
+        "partial_fit": ("X", "y", "sample_weight"),
+        "predict": ("X",),
+        "predict_proba": ("X",),
+        "decision_function": ("X",),
+        "transform": ("X",),
+        "inverse_transform": ("X",),
+        "reconstruct": ("X",),
+        "reconstruction_error": ("X",),
+        "denoise": ("X",),
+        "score": ("X", "sample_weight"),
+    }.items()
+    if hasattr(getattr(pyae, name), method)
+    for argument in arguments
+    if name in NETWORKS or "val" not in argument
+    if name not in TRANSFORMERS or argument != "y_val"
+    if name not in ("Autoencoder", "SparseAutoencoder") or argument != "y"  # these ignore it
+    if name in TRANSFORMERS or method != "score"  # scikit-learn's own
+]
+
+
+@pytest.mark.parametrize(("name", "method", "argument"), MASKED)
+def test_masked_values_are_refused(name: str, method: str, argument: str) -> None:
+    X, y = data(name)
+    if name == "DenoisingAutoencoder":
+        y = X
+    arguments: dict[str, Any] = {"X": X}
+    if method in ("fit", "partial_fit"):
+        if name not in ("Autoencoder", "SparseAutoencoder"):
+            arguments["y"] = y
+        if argument in ("X_val", "y_val"):
+            arguments["X_val"] = (X, y) if name == "DenoisingAutoencoder" else X
+            if name not in TRANSFORMERS:
+                arguments["y_val"] = y
+    if argument == "sample_weight":
+        arguments["sample_weight"] = np.ones(len(X))
+    estimator = make(name).fit(X, y)
+    if method == "inverse_transform":
+        arguments["X"] = estimator.transform(X)
+    before = output(estimator, X)
+    value = arguments[argument]
+    arguments[argument] = (
+        (_masked(X), y) if isinstance(value, tuple) else _masked(np.asarray(value))
+    )
+    with pytest.raises(ValueError, match=f"^{argument} has masked values"):
+        getattr(estimator, method)(**arguments)
+    np.testing.assert_array_equal(output(estimator, X), before)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_masked_arrays_without_masked_values_are_arrays(name: str) -> None:
+    X, y = data(name)
+    np.testing.assert_array_equal(
+        output(make(name).fit(np.ma.masked_array(X), np.ma.masked_array(y)), X),
+        output(make(name).fit(X, y), X),
+    )
+    with pytest.raises(ValueError, match=r"^X has masked values"):
+        make(name).fit(list(_masked(X)), y)  # rows that are masked arrays
+
+
+# ---- checkpoints ---------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("early_stopping", [False, True])
+@pytest.mark.parametrize("name", NETWORKS)
+def test_a_resumed_fit_is_an_uninterrupted_one(
+    name: str, early_stopping: bool, tmp_path: Path
+) -> None:
+    X, y = data(name)
+    params = {"max_epochs": 20, "early_stopping": early_stopping, "n_iter_no_change": 4}
+    if name == "SparseAutoencoder":
+        params.update(n_components=40, n_active=2)  # of which some die
+    whole = make(name, **params).fit(X, y)
+    path = tmp_path / "fit.safetensors"
+    for epoch in (3, 11):
+        with pytest.raises(KeyboardInterrupt):
+            make(name, callbacks=_Interrupt(epoch), **params).fit(X, y, checkpoint=path)
+        assert pyae.load(path).history.epoch[-1] == epoch - 1
+    seen: list[int] = []
+    for _ in range(2):  # the second time it is over already
+        resumed = make(name, callbacks=lambda epoch, logs: seen.append(epoch), **params)
+        resumed.fit(X, y, checkpoint=Checkpoint(path, every_epochs=2))
+        for a, b in zip(arrays(whole), arrays(resumed), strict=True):
+            np.testing.assert_array_equal(a, b)
+        np.testing.assert_array_equal(output(resumed, X), output(whole, X))
+        assert resumed.n_iter_ == whole.n_iter_
+        assert resumed.history_.keys() == whole.history_.keys()
+        for key in resumed.history_.keys() - {"seconds"}:
+            assert resumed.history_[key] == whole.history_[key]
+    assert seen == list(range(11, whole.n_iter_))
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+def test_a_checkpoint_belongs_to_one_fit(name: str, tmp_path: Path) -> None:
+    X, y = data(name)
+    path = tmp_path / "fit.safetensors"
+    make(name).fit(X, y, checkpoint=path)
+    before = path.read_bytes()
+    cases: list[tuple[dict[str, Any], dict[str, Any], str]] = [
+        ({"random_state": 1}, {}, "checkpoint: .* belongs to another fit: random_state"),
+        ({"batch_size": 7}, {}, "checkpoint: .* belongs to another fit"),
+        ({}, {"X": X + 1}, "checkpoint: .* belongs to another fit: data"),
+        ({"random_state": None}, {}, "checkpoint needs a random_state"),
+        ({"callbacks": Checkpoint(path)}, {}, "checkpoint must be one"),
+    ]
+    for params, arguments, message in cases:
+        estimator = make(name, **params)
+        with pytest.raises(ValueError, match=message):
+            estimator.fit(**{"X": X, "y": y, "checkpoint": path, **arguments})
+        assert not hasattr(estimator, "model_")
+        assert path.read_bytes() == before
+    with pytest.raises(TypeError, match="path"):
+        make(name).fit(X, y, checkpoint=5)
+
+
+# ---- what partial_fit refuses --------------------------------------------------------------------
+
+SIZES = "to go on training .* the layers must have the sizes that were fitted"
+# Estimators, changed parameters, changed arguments given X and y, error, message.
+REFUSED: list[tuple[list[str], dict[str, Any], Any, type[Exception], str]] = [
+    (NETWORKS, {}, lambda X, y: {"X": X[:, :5]}, ValueError, "X has 5 features, but"),
+    (NETWORKS, {}, lambda X, y: {"X": X[:0], "y": y[:0]}, ValueError, "0 sample"),
+    (NETWORKS, {}, lambda X, y: {"X": X[0]}, ValueError, "(?i)expected 2D array"),
+    (NETWORKS, {}, lambda X, y: {"X": np.where(X[3, 3] == X, np.inf, X)}, ValueError, "infinity"),
+    (NETWORKS, {}, lambda X, y: {"sample_weight": -np.ones(len(X))}, ValueError, "sample_weight"),
+    (NETWORKS, {}, lambda X, y: {"sample_weight": np.ones(3)}, ValueError, "sample_weight"),
+    (NETWORKS, {"hidden_layer_sizes": (7,)}, None, ValueError, SIZES),
+    (NETWORKS, {"hidden_layer_sizes": (4, 4)}, None, ValueError, SIZES),
+    (NETWORKS, {"loss": "mse"}, None, ValueError, "unknown loss 'mse'"),
+    (NETWORKS, {"optimizer": "adm"}, None, ValueError, "unknown optimizer 'adm'"),
+    (NETWORKS, {"dtype": "float16"}, None, ValueError, "dtype"),
+    (TRANSFORMERS, {"n_components": 5}, None, ValueError, SIZES),
+    (
+        ["MLPClassifier"],
+        {},
+        lambda X, y: {"y": y + 1},
+        ValueError,
+        "classes .* alone, got 3",
+    ),
+    (["MLPClassifier"], {}, lambda X, y: {"classes": [0, 1]}, ValueError, "those of the first"),
+    (["MLPClassifier"], {}, lambda X, y: {"y": np.eye(4)[y]}, ValueError, "3 labels, got 4"),
+    (["MLPClassifier"], {}, lambda X, y: {"y": y + 0.5}, ValueError, "(?i)continuous"),
+    (["MLPClassifier"], {"class_weight": "balanced"}, None, ValueError, "needs all labels at once"),
+    (["MLPRegressor"], {}, lambda X, y: {"y": np.column_stack([y, y])}, ValueError, SIZES),
+    (["MLPClassifier", "MLPRegressor"], {}, lambda X, y: {"y": y[:9]}, ValueError, "inconsistent"),
+    (["DenoisingAutoencoder"], {}, lambda X, y: {"y": X[:, :5]}, ValueError, "y must hold the"),
+]
+
+
+@pytest.mark.parametrize(
+    ("name", "params", "change", "error", "message"),
+    [(name, *case) for names, *case in REFUSED for name in names],
+)
+def test_what_partial_fit_refuses(
+    name: str, params: dict[str, Any], change: Any, error: type[Exception], message: str
+) -> None:
+    X, y = data(name)
+    first = {"classes": [0, 1, 2]} if name == "MLPClassifier" else {}
+    estimator = make(name).partial_fit(X, y, **first)
+    parameters, state, before = estimator.get_params(), dict(vars(estimator)), output(estimator, X)
+    estimator.set_params(**params)
+    arguments = {"X": X, "y": y, **(change(X, y) if change else {})}
+    with pytest.raises(error, match=message):
+        estimator.partial_fit(**arguments)
+    estimator.set_params(**parameters)
+    assert vars(estimator) == state
+    np.testing.assert_array_equal(output(estimator, X), before)
+    assert estimator.partial_fit(X, y).n_iter_ == 2
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+def test_partial_fit_takes_the_weights_to_another_loss(name: str) -> None:
+    X, y = data(name)
+    first = {"classes": [0, 1, 2]} if name == "MLPClassifier" else {}
+    estimator = make(name, optimizer="sgd", learning_rate=1e-9, dtype="float64")
+    weights = arrays(estimator.partial_fit(X, y, **first))
+    loss = "categorical_crossentropy" if name == "MLPClassifier" else "mean_absolute_error"
+    estimator.set_params(loss=loss).partial_fit(X, y)
+    assert estimator.model_.loss.name == loss
+    assert estimator.n_iter_ == 2
+    for a, b in zip(weights, arrays(estimator), strict=True):
+        np.testing.assert_allclose(a, b, rtol=0, atol=1e-6)  # steps of 1e-9 times a gradient
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+def test_partial_fit_refuses_other_feature_names(name: str) -> None:
+    X, y = data(name)
+    first = {"classes": [0, 1, 2]} if name == "MLPClassifier" else {}
+    frame = pd.DataFrame(X, columns=[f"f{i}" for i in range(X.shape[1])])
+    estimator = make(name).partial_fit(frame, y, **first)
+    with pytest.raises(ValueError, match="feature names"):
+        estimator.partial_fit(frame.rename(columns={"f0": "other"}), y)
+    assert estimator.n_iter_ == 1

@@ -9,7 +9,7 @@ import numpy.typing as npt
 import pytest
 import statsmodels.api as sm
 from conftest import assert_close
-from sklearn.datasets import load_breast_cancer, load_digits, load_iris
+from sklearn.datasets import load_breast_cancer, load_digits, load_iris, load_wine
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegression as Yardstick
 from sklearn.preprocessing import StandardScaler
@@ -237,11 +237,48 @@ def test_warm_start_goes_on() -> None:
         ({"max_iter": 0}, ValueError, "max_iter must be at least 1"),
         ({"solver": "saga"}, ValueError, "solver must be 'auto', 'newton' or 'lbfgs'"),
         ({"class_weight": "equal"}, ValueError, "class_weight"),
+        ({"penalty": "l3"}, ValueError, "penalty must be 'auto', .* or None, got 'l3'"),
+        ({"penalty": 1}, ValueError, "penalty must be .* got 1"),
+        ({"penalty": "l2", "l1_ratio": 0.5}, ValueError, "contradict each other"),
+        ({"penalty": "l1", "l1_ratio": 0.5}, ValueError, "contradict each other"),
+        ({"random_state": "x"}, TypeError, "random_state must be an integer"),
+        ({"verbose": "x"}, TypeError, "verbose must be 0, 1 or 2"),
     ],
 )
 def test_bad_parameters(params: dict[str, Any], error: type[Exception], message: str) -> None:
     with pytest.raises(error, match=message):
         LogisticRegression(**params).fit(*IRIS)
+
+
+@pytest.mark.parametrize(
+    ("penalty", "same"),
+    [
+        ({"penalty": None}, {"C": np.inf}),
+        ({"penalty": None, "C": 3.0, "l1_ratio": 0.5}, {"C": np.inf}),
+        ({"penalty": "l2"}, {}),
+        ({"penalty": "l1"}, {"l1_ratio": 1.0}),
+        ({"penalty": "l1", "l1_ratio": 1}, {"l1_ratio": 1.0}),
+        ({"penalty": "elasticnet", "l1_ratio": 0.3}, {"l1_ratio": 0.3}),
+    ],
+)
+def test_penalties_by_name(penalty: dict[str, Any], same: dict[str, Any]) -> None:
+    X, y = load_wine(return_X_y=True)
+    X = X[:, :2] - X[:, :2].mean(axis=0)  # two features do not separate the classes
+    a, b = LogisticRegression(**penalty).fit(X, y), LogisticRegression(**same).fit(X, y)
+    np.testing.assert_array_equal(a.coef_, b.coef_)
+    np.testing.assert_array_equal(a.intercept_, b.intercept_)
+    assert (abs(a.coef_ - LogisticRegression(C=0.02).fit(X, y).coef_) > 1e-3).any()
+
+
+@pytest.mark.parametrize("state", [0, None, np.random.RandomState(0), np.random.default_rng(0)])
+def test_random_state_changes_nothing(state: Any) -> None:
+    X, y = IRIS
+    model = LogisticRegression(random_state=state).fit(X, y)
+    np.testing.assert_array_equal(model.coef_, LogisticRegression().fit(X, y).coef_)
+    if isinstance(state, np.random.RandomState):
+        assert state.rand() == np.random.RandomState(0).rand()
+    if isinstance(state, np.random.Generator):
+        assert state.random() == np.random.default_rng(0).random()
 
 
 def test_bad_labels() -> None:

@@ -9,8 +9,9 @@ import numpy.typing as npt
 import pytest
 from conftest import assert_close
 from sklearn.datasets import load_digits
+from sklearn.preprocessing import StandardScaler
 
-from pyae import Sequential, SparseAutoencoder
+from pyae import Dense, Sequential, SparseAutoencoder
 from pyae.activations import Activation
 from pyae.regularizers import L1, KLSparsity
 
@@ -85,6 +86,78 @@ def test_dead_units_are_revived(revive: bool) -> None:
     model.set_params(max_epochs=20).fit(X)
     assert len(model.dead_units_) == (0 if revive else 40)
     assert (recovery(model, features) > 0.95) == revive
+
+
+def plane(seed: int) -> Floats:
+    """Return 200 standardised samples of 4 features, near a plane."""
+    rng = np.random.default_rng(seed)
+    X = rng.normal(size=(200, 2)) @ rng.normal(size=(2, 4)) + 0.1 * rng.normal(size=(200, 4))
+    return np.asarray(StandardScaler().fit_transform(X))
+
+
+def ball(seed: int) -> Floats:
+    """Return 200 standardised samples of 4 features that have nothing to do with each other."""
+    X = np.random.default_rng(seed).normal(size=(200, 4))
+    return np.asarray(StandardScaler().fit_transform(X))
+
+
+@pytest.mark.parametrize("max_epochs", [3, 10, 30])
+@pytest.mark.parametrize("data", [plane, ball])
+def test_revival_does_no_harm_to_short_fits(data: Any, max_epochs: int) -> None:
+    scores = {}
+    for revive in (False, True):
+        models = [
+            SparseAutoencoder(revive_dead_units=revive, max_epochs=max_epochs, random_state=seed)
+            for seed in range(5)
+        ]
+        scores[revive] = [model.fit(data(i)).score(data(i)) for i, model in enumerate(models)]
+    assert np.mean(scores[True]) >= np.mean(scores[False]) - np.std(scores[False])
+    assert min(scores[True]) > 0.95
+
+
+def test_few_units_die_on_digits() -> None:
+    without, model = (
+        SparseAutoencoder(256, max_epochs=30, revive_dead_units=revive, random_state=0).fit(DIGITS)
+        for revive in (False, True)
+    )
+    assert len(without.dead_units_) > 100
+    assert len(model.dead_units_) < 10
+    assert model.score(DIGITS) > without.score(DIGITS) + 0.02
+
+
+def test_a_code_that_is_all_dead_comes_back() -> None:
+    model = SparseAutoencoder(
+        20, n_active=4, max_epochs=1, warm_start=True, learning_rate=1e-3, random_state=0
+    ).fit(DIGITS)
+    weights = model.model_.get_weights()
+    weights[1][:] = -100
+    model.model_.set_weights(weights)
+    model.set_params(max_epochs=20).fit(DIGITS)
+    assert not len(model.dead_units_)
+    assert model.score(DIGITS) > 0.5
+
+
+def test_constant_samples_have_nothing_to_revive_for() -> None:
+    X = np.full((50, 6), 0.25)
+    model = SparseAutoencoder(10, n_active=2, max_epochs=5, random_state=0).fit(X)
+    # Adam makes steps of its rate out of rounding errors, hence no more than two digits.
+    np.testing.assert_allclose(model.reconstruct(X), X, atol=0.01)
+
+
+@pytest.mark.parametrize("n_active", [None, 1, 8])
+def test_a_new_dictionary_has_the_best_scale(n_active: int | None) -> None:
+    from pyae.estimators._dictionary import initialise
+
+    code = Activation("relu") if n_active is None else Activation("top_k", k=n_active)
+    model = Sequential([Dense(100, code), Dense(64)], dtype="float64", random_state=0).build(64)
+    initialise(model, DIGITS, None, seed=0)
+    centred = DIGITS - DIGITS.mean(axis=0)
+    outputs = model.predict(DIGITS) - DIGITS.mean(axis=0)
+    # Another factor has no smaller squared error: the derivative by it is 0.
+    slope = np.sum((centred - outputs) * outputs)
+    assert_close(slope, 0.0, scale=np.square(outputs).sum())
+    assert np.square(centred - outputs).sum() < np.square(centred).sum()
+    assert_close(np.linalg.norm(model.get_weights()[2], axis=1), np.ones(100))
 
 
 @pytest.mark.parametrize("weighted", [False, True])

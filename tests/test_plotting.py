@@ -112,6 +112,28 @@ def test_a_notebook_shows_it(name: str) -> None:
     assert png.startswith(b"\x89PNG")
 
 
+@pytest.mark.parametrize("name", MAKERS)
+def test_repr_tells_the_sizes_of_arrays(name: str) -> None:
+    display = MAKERS[name]()
+    text = repr(display)
+    assert text.startswith(f"{type(display).__name__}(")
+    assert "\n" not in text
+    assert len(text) < 400
+    for field, value in vars(display).items():
+        if not field.endswith("_"):
+            assert f"{field}=" in text
+        if isinstance(value, np.ndarray):
+            assert f"{field}=<array {value.shape} of {value.dtype}>" in text
+
+
+def test_repr_of_long_lists_and_of_a_few_numbers() -> None:
+    few, many = [3.0, 1.0, 0.5], [0.25] * 1000
+    display = plotting.LearningCurveDisplay.from_history({"loss": many, "val_loss": many})
+    assert "{'loss': <list of 1000>, 'val_loss': <list of 1000>}" in repr(display)
+    display = plotting.LearningCurveDisplay.from_history({"loss": few})
+    assert "{'loss': [3.0, 1.0, 0.5]}" in repr(display)
+
+
 def test_no_global_state_is_touched() -> None:
     code = (
         "import sys, numpy as np\n"

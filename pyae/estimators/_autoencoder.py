@@ -9,7 +9,7 @@ import numpy.typing as npt
 from sklearn.base import ClassNamePrefixFeaturesOutMixin, TransformerMixin
 from sklearn.utils.validation import check_is_fitted
 
-from pyae._arguments import positive_int
+from pyae._arguments import boolean, positive_int
 from pyae._arrays import Floats, as_samples, as_weights
 from pyae._parts import tail
 from pyae.estimators._base import (
@@ -19,6 +19,7 @@ from pyae.estimators._base import (
     as_activations,
     as_sizes,
 )
+from pyae.estimators._other_names import TRAINING, naming
 from pyae.layers import Dense
 from pyae.model import Sequential
 
@@ -138,6 +139,7 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, NetworkEsti
 
     code_layer_: int
 
+    @naming(TRAINING)
     def __init__(
         self,
         n_components: int = 2,
@@ -194,7 +196,14 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, NetworkEsti
     # ---- training --------------------------------------------------------------------------------
 
     @all_or_nothing
-    def fit(self, X: Any, y: Any = None, sample_weight: Any = None, X_val: Any = None) -> Any:
+    def fit(
+        self,
+        X: Any,
+        y: Any = None,
+        sample_weight: Any = None,
+        X_val: Any = None,
+        checkpoint: Any = None,
+    ) -> Any:
         """Train the autoencoder.
 
         Parameters
@@ -207,6 +216,9 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, NetworkEsti
             Factors of the samples' losses; their scale does not matter.
         X_val : array_like or frame of shape (n_validation_samples, n_features), optional
             Samples to validate on after each epoch: ``history_["val_loss"]``.
+        checkpoint : str, path object or Checkpoint, optional
+            A file to write after each epoch, from which this fit goes on when it is started again
+            after a crash, to the same bits; see `pyae.callbacks.Checkpoint`.
 
         Returns
         -------
@@ -220,7 +232,7 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, NetworkEsti
         """
         samples = self._samples(X, sample_weight, reset=not self._goes_on())
         validation = None if X_val is None else Samples(self._validation_inputs(X_val))
-        return self._fit(samples, validation)
+        return self._fit(samples, validation, checkpoint=checkpoint)
 
     @all_or_nothing
     def partial_fit(self, X: Any, y: Any = None, sample_weight: Any = None) -> Any:
@@ -254,6 +266,7 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, NetworkEsti
         validation: Samples | None = None,
         noise: Any = None,
         incremental: bool = False,
+        checkpoint: Any = None,
     ) -> Any:
         encoder, decoder = self._layers(samples.X.shape[1])
         self._train(
@@ -263,6 +276,7 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, NetworkEsti
             validation=validation,
             noise=noise,
             incremental=incremental,
+            checkpoint=checkpoint,
             learned={"code_layer_": len(encoder)},
         )
         return self
@@ -272,9 +286,10 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, NetworkEsti
         n_components = positive_int(self.n_components, "n_components")
         sizes = as_sizes(self.hidden_layer_sizes, "hidden_layer_sizes")
         activations = as_activations(self.activation, len(sizes), "activation")
+        tied = boolean(self.tied_weights, "tied_weights")
         back = list(zip(sizes, activations, strict=True))[::-1]
         if self.decoder_layer_sizes is not None:
-            if self.tied_weights:
+            if tied:
                 raise ValueError(
                     "tied_weights=True needs the mirrored decoder: leave decoder_layer_sizes None"
                 )
@@ -299,7 +314,7 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, NetworkEsti
             )
         )
         outputs: list[tuple[int, Any]] = [*back, (n_features, self.output_activation)]
-        if self.tied_weights:
+        if tied:
             pairs = zip(outputs, encoder[::-1], strict=True)
             decoder = [Dense(*output, tied_to=layer) for output, layer in pairs]
         else:
@@ -409,6 +424,7 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, NetworkEsti
             The data's shape or a value is not allowed.
         """
         inputs = self._inputs(X)
+        per_feature = boolean(per_feature, "per_feature")
         errors = np.square(np.subtract(inputs, self._reconstruct(inputs), dtype=np.float64))
         return errors if per_feature else np.asarray(errors.sum(axis=1))
 

@@ -15,11 +15,17 @@ from sklearn.model_selection import train_test_split
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from pyae._arguments import number, positive_int, seed_of
-from pyae._arrays import Floats, as_weights
+from pyae._arguments import boolean, number, positive_int, seed_of, verbosity
+from pyae._arrays import Floats, as_weights, require_unmasked
 from pyae.activations import Activation
 from pyae.activations import resolve as resolve_activation
-from pyae.callbacks import Callback, EarlyStopping, resolve_callbacks
+from pyae.callbacks import (
+    Callback,
+    Checkpoint,
+    EarlyStopping,
+    resolve_callbacks,
+    resolve_checkpoint,
+)
 from pyae.estimators._corruption import corrupted
 from pyae.layers import Dense
 from pyae.model import Sequential
@@ -126,12 +132,14 @@ class NetworkEstimator(BaseEstimator):
 
     def _samples(self, X: Any, sample_weight: Any = None, *, reset: bool) -> Samples:
         """Return checked inputs, in place where the core can read them."""
+        require_unmasked(X, "X")
         X = validate_data(self, X, reset=reset, dtype="numeric")
         return Samples(X, None, as_weights(sample_weight, "sample_weight", len(X), np.float64))
 
     def _inputs(self, X: Any) -> npt.NDArray[Any]:
         """Return checked inputs of a fitted estimator."""
         check_is_fitted(self)
+        require_unmasked(X, "X")
         return np.asarray(validate_data(self, X, reset=False, dtype="numeric"))
 
     def _predict(self, X: Any) -> Floats:
@@ -141,11 +149,12 @@ class NetworkEstimator(BaseEstimator):
 
     def _validation_inputs(self, X: Any) -> npt.NDArray[Any]:
         """Return checked inputs to validate on, after those of the fit."""
+        require_unmasked(X, "X_val")
         return np.asarray(validate_data(self, X, reset=False, dtype="numeric"))
 
     def _goes_on(self) -> bool:
         """Whether fit goes on from what is fitted."""
-        return bool(self.warm_start) and self._is_fitted()
+        return boolean(self.warm_start, "warm_start") and self._is_fitted()
 
     def _is_fitted(self) -> bool:
         return hasattr(self, "model_")
@@ -162,6 +171,7 @@ class NetworkEstimator(BaseEstimator):
         noise: Noise | None = None,
         stratify: bool = False,
         incremental: bool = False,
+        checkpoint: Any = None,
         learned: Mapping[str, Any] | None = None,
     ) -> None:
         """Train a network of these layers, and keep it, its history and what else is `learned`.
@@ -170,10 +180,21 @@ class NetworkEstimator(BaseEstimator):
         in a callback) leaves the estimator fitted, with the weights of the last update.
         """
         epochs = 1 if incremental else positive_int(self.max_epochs, "max_epochs")
+        verbose, stops_early = (
+            verbosity(self.verbose),
+            boolean(self.early_stopping, "early_stopping"),
+        )
         resume = self._goes_on() or (incremental and self._is_fitted())
         followers = resolve_callbacks(self.callbacks)
+        saver = resolve_checkpoint(checkpoint, followers)
+        if saver is not None and self.random_state is None:
+            raise ValueError(
+                "checkpoint needs a random_state: without one, a fit that is started again would "
+                "hold out other samples, and not be the same"
+            )
+        followers = [item for item in followers if not isinstance(item, Checkpoint)]
         samples = samples.weighted()
-        if self.early_stopping and not incremental:
+        if stops_early and not incremental:
             if validation is None:
                 samples, validation = self._split(samples, stratify)
             patience = positive_int(self.n_iter_no_change, "n_iter_no_change")
@@ -196,7 +217,8 @@ class NetworkEstimator(BaseEstimator):
                 sample_weight=samples.weights,
                 noise=noise,
                 callbacks=followers,
-                verbose=int(self.verbose),
+                verbose=verbose,
+                checkpoint=saver,
             )
         finally:
             if model.history is not before:

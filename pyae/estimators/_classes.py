@@ -10,6 +10,8 @@ from sklearn.utils.class_weight import compute_sample_weight
 from sklearn.utils.multiclass import check_classification_targets, type_of_target
 from sklearn.utils.validation import check_array, column_or_1d
 
+from pyae._arrays import require_unmasked
+
 Labels = npt.NDArray[Any]  # (n_samples,), or (n_samples, n_classes) of 0 and 1
 
 
@@ -19,10 +21,11 @@ def as_labels(y: Any, name: str = "y") -> Labels:
     Raises
     ------
     ValueError
-        They are no labels: real numbers, NaN, or missing.
+        They are no labels: real numbers, NaN, masked, or missing.
     """
     if y is None:
         raise ValueError(f"requires {name} to be passed, but the target {name} is None")
+    require_unmasked(y, name)
     labels = check_array(y, ensure_2d=False, dtype=None, input_name=name, ensure_min_samples=0)
     check_classification_targets(labels)
     if type_of_target(labels, input_name=name) == "multilabel-indicator":

@@ -9,10 +9,11 @@ import numpy.typing as npt
 from sklearn.utils.validation import check_array
 
 from pyae import noise as noise_module
-from pyae._arrays import Floats
+from pyae._arrays import Floats, require_unmasked
 from pyae._spec import unknown_name
 from pyae.estimators._autoencoder import Autoencoder
 from pyae.estimators._base import Samples, all_or_nothing
+from pyae.estimators._other_names import TRAINING, naming
 
 
 class DenoisingAutoencoder(Autoencoder):
@@ -118,6 +119,7 @@ class DenoisingAutoencoder(Autoencoder):
     True
     """
 
+    @naming(TRAINING)
     def __init__(
         self,
         n_components: int = 2,
@@ -176,7 +178,14 @@ class DenoisingAutoencoder(Autoencoder):
         self.callbacks = callbacks
 
     @all_or_nothing
-    def fit(self, X: Any, y: Any = None, sample_weight: Any = None, X_val: Any = None) -> Any:
+    def fit(
+        self,
+        X: Any,
+        y: Any = None,
+        sample_weight: Any = None,
+        X_val: Any = None,
+        checkpoint: Any = None,
+    ) -> Any:
         """Train the autoencoder on clean samples, or on pairs of noisy and clean ones.
 
         Parameters
@@ -190,6 +199,9 @@ class DenoisingAutoencoder(Autoencoder):
             Factors of the samples' losses; their scale does not matter.
         X_val : array_like or frame, or a tuple (noisy, clean) of these, optional
             Samples to validate on after each epoch; a tuple where `y` is given.
+        checkpoint : str, path object or Checkpoint, optional
+            A file to write after each epoch, from which this fit goes on when it is started again
+            after a crash, to the same bits; see `pyae.callbacks.Checkpoint`.
 
         Returns
         -------
@@ -213,7 +225,7 @@ class DenoisingAutoencoder(Autoencoder):
             held_out, clean = X_val if paired else (X_val, None)
             inputs = self._validation_inputs(held_out)
             validation = Samples(inputs, _clean(clean, inputs.shape, "X_val[1]"))
-        return self._fit(samples, validation, noise)
+        return self._fit(samples, validation, noise, checkpoint=checkpoint)
 
     @all_or_nothing
     def partial_fit(self, X: Any, y: Any = None, sample_weight: Any = None) -> Any:
@@ -329,6 +341,7 @@ def _clean(y: Any, shape: tuple[int, ...], name: str) -> npt.NDArray[Any] | None
     """Return clean samples of a shape, or None where there are none but labels perhaps."""
     if y is None or np.asarray(y).ndim == 1:
         return None
+    require_unmasked(y, name)
     clean = np.asarray(check_array(y, dtype="numeric", input_name=name))
     if clean.shape != shape:
         raise ValueError(

@@ -14,7 +14,9 @@ from pyae.model import Sequential
 
 _ROWS = 4096  # samples whose codes are in memory at once
 _LOOKED_AT = 8192  # samples that decide which units are dead
-_REVIVALS = 5  # in a fit
+_REVIVALS = 40  # in a fit
+_CANDIDATES = 1024  # units that one revival tries to give a start
+_AS_OFTEN = 4  # a revived unit is active for so many times the average unit's share of samples
 _SOMEWHAT = 0.1  # what counts as active for units that are never exactly 0
 
 
@@ -29,17 +31,25 @@ def activity(model: Sequential, code_layer: int, X: npt.NDArray[Any]) -> npt.NDA
 def initialise(model: Sequential, X: npt.NDArray[Any], weights: Floats | None, seed: int) -> None:
     """Let a new network start from random directions that encoder and decoder share.
 
-    Both work on differences from the mean: ``code = f((x - mean) V^T)``, ``y = code V + mean``.
+    Both work on differences from the mean: ``code = s f((x - mean) V^T)``, ``y = code V + mean``.
+    Many units that point the same way would overshoot: s has the least squared error.
     """
     rng = np.random.default_rng(seed)
     n_components, n_features = model.layers[0].units, X.shape[1]
     directions = rng.normal(size=(n_components, n_features))  # V
     directions /= np.linalg.norm(directions, axis=1, keepdims=True)
     mean = np.average(X, axis=0, weights=weights)
-    arrays = [directions.T, -directions @ mean]
-    if model.layers[1].tied_to is None:
-        arrays.append(directions)
-    model.set_weights([*arrays, mean])
+    encoder = [directions.T, -directions @ mean]
+    if model.layers[1].tied_to is not None:  # the scale of both is 1
+        model.set_weights([*encoder, mean])
+        return
+    model.set_weights([*encoder, directions, mean])
+    some = X[:_ROWS]
+    outputs = np.subtract(model.predict(some), mean, dtype=np.float64)
+    wanted, size = np.sum((some - mean) * outputs), np.sum(np.square(outputs))
+    if wanted > 0:
+        encoder = [wanted / size * array for array in encoder]
+        model.set_weights([*encoder, directions, mean])
 
 
 class Upkeep(Callback):
@@ -93,25 +103,64 @@ class Upkeep(Callback):
         model.set_weights(weights)
 
     def _revive(self) -> None:
-        """Point dead units at what is missing in samples, drawn by the square of their error."""
-        X = self._X
+        """Give dead units to badly reconstructed samples: as many as do not raise the loss.
+
+        The samples are drawn by the square of their error, as Bricken et al. (2023) do.
+        """
+        X, model = self._X, self.model
         if len(X) > _LOOKED_AT:
             X = X[np.sort(self._rng.choice(len(X), _LOOKED_AT, replace=False))]
-        dead = np.flatnonzero(activity(self.model, 1, X) == 0)
-        missing = X - self.model.predict(X)
-        chances = np.square(np.square(missing, dtype=np.float64).sum(axis=1))
-        dead = dead[: np.count_nonzero(chances)]
+        frequency = activity(model, 1, X)
+        dead = np.flatnonzero(frequency == 0)[:_CANDIDATES]
         if not len(dead):
             return
+        missing = np.subtract(X, model.predict(X), dtype=np.float64)
+        errors = np.square(missing).sum(axis=1)
+        if not 0 < errors.max() < np.inf:
+            return
+        chances = np.square(errors / errors.max())
+        dead = dead[: np.count_nonzero(chances)]
         rows = self._rng.choice(len(X), len(dead), replace=False, p=chances / chances.sum())
+        share = min(_AS_OFTEN * max(frequency.mean(), 1 / len(frequency)), 0.5)
+        encoder, bias, decoder = self._starts(X, missing, rows, share)
+        before, weights = model.evaluate(X), model.get_weights()
+        n_units = len(dead)
+        while n_units:
+            units = dead[:n_units]
+            changed = [array.copy() for array in weights]
+            changed[0][:, units] = encoder[:n_units].T
+            changed[1][units] = bias[:n_units]
+            if model.layers[1].tied_to is None:
+                changed[2][units] = decoder[:n_units]
+            model.set_weights(changed)
+            if model.evaluate(X) <= before:
+                return
+            n_units //= 2
+        model.set_weights(weights)
+
+    def _starts(
+        self, X: npt.NDArray[Any], missing: Floats, rows: npt.NDArray[Any], share: float
+    ) -> tuple[Floats, Floats, Floats]:
+        """Return kernels (n, features), biases (n,) and entries (n, features), for a row each.
+
+        A unit looks along what is missing in its row, for that share of the samples that have most
+        of it; its entry and scale are those that explain most of what is missing in them. (Where
+        only the k largest of a code stay, it is active for fewer.)
+        """
+        mean = self.model.get_weights()[-1]  # what is reconstructed by no unit at all
         directions = missing[rows] / _lengths(missing[rows], axis=1)[:, np.newaxis]
-        weights = self.model.get_weights()
-        mean = weights[-1]  # the decoder's bias: what is reconstructed by no unit at all
-        weights[0][:, dead] = directions.T
-        weights[1][dead] = -directions @ mean
+        along = np.subtract(X, mean, dtype=np.float64) @ directions.T  # (n_samples, n)
+        least = np.quantile(along, 1 - share, axis=0)
+        entries, scale = directions, np.ones(len(rows))
         if self.model.layers[1].tied_to is None:
-            weights[2][dead] = directions
-        self.model.set_weights(weights)
+            code = np.maximum(along - least, 0)
+            explained = code.T @ missing
+            lengths = _lengths(explained, axis=1)
+            entries = explained / lengths[:, np.newaxis]
+            sizes = np.square(code).sum(axis=0)
+            scale = np.divide(lengths, sizes, out=scale, where=sizes > 0)
+        kernels = directions * scale[:, np.newaxis]
+        return kernels, -kernels @ mean - scale * least, entries
 
 
 def _lengths(vectors: Floats, axis: int) -> Floats:

@@ -11,13 +11,14 @@ from sklearn.base import ClassifierMixin
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from pyae._arguments import not_negative, number, positive_int
-from pyae._arrays import Floats, as_weights
+from pyae._arguments import boolean, not_negative, number, positive_int, seed_of, verbosity
+from pyae._arrays import Floats, as_weights, require_unmasked
 from pyae.callbacks import EarlyStopping, resolve_callbacks
 from pyae.estimators._base import NetworkEstimator, Samples, all_or_nothing
 from pyae.estimators._classes import as_labels, classes_of, numbers_of, with_class_weight
 from pyae.estimators._log_loss import Objective
 from pyae.estimators._newton import Vector, minimize
+from pyae.estimators._other_names import LOGISTIC, naming
 from pyae.model import History
 from pyae.progress import Progress
 
@@ -39,6 +40,9 @@ class LogisticRegression(ClassifierMixin, NetworkEstimator):
     ----------
     C : float, default 1.0
         Inverse strength of the penalty; ``numpy.inf`` for none.
+    penalty : {"auto", "l2", "l1", "elasticnet", None}, default "auto"
+        As scikit-learn had it. "auto" and "elasticnet": what `l1_ratio` says; "l2" and "l1": that
+        alone, where `l1_ratio` must not say something else; None: no penalty, whatever `C`.
     l1_ratio : float, default 0.0
         Share of the L1 penalty: 0 is L2 alone, 1 is L1 alone, which makes coefficients exactly 0.
     fit_intercept : bool, default True
@@ -59,6 +63,8 @@ class LogisticRegression(ClassifierMixin, NetworkEstimator):
         How many threads to use; None: as many as the process may.
     warm_start : bool, default False
         Whether `fit` starts from the fitted coefficients.
+    random_state : int, numpy.random.RandomState, numpy.random.Generator or None, default None
+        Taken as everywhere, but changes nothing: there is one optimum, and no chance on the way.
     verbose : {0, 1, 2}, default 0
         0: silent; 1: a progress bar on long fits; 2: a line a step.
     callbacks : Callback, callable or sequence of these, optional
@@ -111,10 +117,12 @@ class LogisticRegression(ClassifierMixin, NetworkEstimator):
 
     classes_: npt.NDArray[Any]
 
+    @naming(LOGISTIC)
     def __init__(
         self,
         C: float = 1.0,
         *,
+        penalty: str | None = "auto",
         l1_ratio: float = 0.0,
         fit_intercept: bool = True,
         class_weight: Any = None,
@@ -124,10 +132,12 @@ class LogisticRegression(ClassifierMixin, NetworkEstimator):
         dtype: Any = "float64",
         n_threads: int | None = None,
         warm_start: bool = False,
+        random_state: Any = None,
         verbose: int = 0,
         callbacks: Any = None,
     ) -> None:
         self.C = C
+        self.penalty = penalty
         self.l1_ratio = l1_ratio
         self.fit_intercept = fit_intercept
         self.class_weight = class_weight
@@ -137,6 +147,7 @@ class LogisticRegression(ClassifierMixin, NetworkEstimator):
         self.dtype = dtype
         self.n_threads = n_threads
         self.warm_start = warm_start
+        self.random_state = random_state
         self.verbose = verbose
         self.callbacks = callbacks
 
@@ -168,8 +179,12 @@ class LogisticRegression(ClassifierMixin, NetworkEstimator):
         l1, l2 = self._penalties()
         max_iter = positive_int(self.max_iter, "max_iter")
         tol = not_negative(self.tol, "tol")
+        if not isinstance(self.random_state, np.random.Generator | np.random.RandomState | None):
+            seed_of(self.random_state)  # draws nothing
+        fit_intercept = boolean(self.fit_intercept, "fit_intercept")
         goes_on = self._goes_on()
         labels = as_labels(y)
+        require_unmasked(X, "X")
         X, labels = validate_data(
             self, X, labels, reset=not goes_on, dtype="numeric", y_numeric=False, multi_output=True
         )
@@ -182,7 +197,7 @@ class LogisticRegression(ClassifierMixin, NetworkEstimator):
         weights = with_class_weight(self.class_weight, labels, weights)
         samples = Samples(X, numbers_of(labels, classes), weights).used()
         assert samples.y is not None
-        objective = Objective(samples, len(classes), bool(self.fit_intercept), l1, l2)
+        objective = Objective(samples, len(classes), fit_intercept, l1, l2)
         start = self._start(classes) if goes_on else np.zeros(objective.size)
         goal = tol * objective.value_and_gradient(np.zeros(objective.size))[0]
         self.classes_ = classes
@@ -210,7 +225,7 @@ class LogisticRegression(ClassifierMixin, NetworkEstimator):
     def _by_newton(self, objective: Objective, start: Vector, goal: float, max_iter: int) -> bool:
         """Take Newton's steps, keep where they lead, and return whether that is the optimum."""
         followers = resolve_callbacks(self.callbacks)
-        progress = Progress(max_iter, int(self.verbose))
+        progress = Progress(max_iter, verbosity(self.verbose))
         model = objective.network(self.dtype, self.n_threads)
         model.history = History({"loss": []})
         losses = model.history.history["loss"]
@@ -252,7 +267,7 @@ class LogisticRegression(ClassifierMixin, NetworkEstimator):
                 batch_size=len(objective.X),
                 sample_weight=objective.sample_weights,
                 callbacks=[*resolve_callbacks(self.callbacks), slow],
-                verbose=int(self.verbose),
+                verbose=verbosity(self.verbose),
             )
         finally:
             if model.history is not before:
@@ -269,6 +284,19 @@ class LogisticRegression(ClassifierMixin, NetworkEstimator):
         ratio = not_negative(self.l1_ratio, "l1_ratio")
         if ratio > 1:
             raise ValueError(f"l1_ratio must be from 0 to 1, got {self.l1_ratio!r}")
+        if self.penalty is None:
+            return 0.0, 0.0
+        allowed = {"auto": (ratio,), "elasticnet": (ratio,), "l2": (0,), "l1": (0, 1)}
+        if not isinstance(self.penalty, str) or self.penalty not in allowed:
+            names = ", ".join(map(repr, allowed))
+            raise ValueError(f"penalty must be {names} or None, got {self.penalty!r}")
+        if ratio not in allowed[self.penalty]:
+            raise ValueError(
+                f"penalty={self.penalty!r} and l1_ratio={self.l1_ratio!r} contradict each other: "
+                "leave one of them out"
+            )
+        if self.penalty == "l1":
+            ratio = 1.0
         return ratio / self.C, (1 - ratio) / self.C
 
     def _start(self, classes: npt.NDArray[Any]) -> Vector:

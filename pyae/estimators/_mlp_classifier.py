@@ -10,10 +10,11 @@ from sklearn.base import ClassifierMixin
 from sklearn.utils.validation import validate_data
 
 from pyae import losses
-from pyae._arrays import Floats, as_weights
+from pyae._arrays import Floats, as_weights, require_unmasked
 from pyae.estimators._base import Samples, all_or_nothing
 from pyae.estimators._classes import as_labels, classes_of, numbers_of, with_class_weight
 from pyae.estimators._mlp import Perceptron
+from pyae.estimators._other_names import TRAINING, naming
 from pyae.layers import Dense
 
 
@@ -116,6 +117,7 @@ class MLPClassifier(ClassifierMixin, Perceptron):
     classes_: npt.NDArray[Any]
     multilabel_: bool
 
+    @naming(TRAINING)
     def __init__(
         self,
         hidden_layer_sizes: Any = (100,),
@@ -165,7 +167,13 @@ class MLPClassifier(ClassifierMixin, Perceptron):
 
     @all_or_nothing
     def fit(
-        self, X: Any, y: Any, sample_weight: Any = None, X_val: Any = None, y_val: Any = None
+        self,
+        X: Any,
+        y: Any,
+        sample_weight: Any = None,
+        X_val: Any = None,
+        y_val: Any = None,
+        checkpoint: Any = None,
     ) -> Any:
         """Train the network.
 
@@ -179,6 +187,9 @@ class MLPClassifier(ClassifierMixin, Perceptron):
             Factors of the samples' losses; their scale does not matter.
         X_val, y_val : array_like or frame, optional
             Samples to validate on after each epoch: ``history_["val_loss"]``.
+        checkpoint : str, path object or Checkpoint, optional
+            A file to write after each epoch, from which this fit goes on when it is started again
+            after a crash, to the same bits; see `pyae.callbacks.Checkpoint`.
 
         Returns
         -------
@@ -192,11 +203,12 @@ class MLPClassifier(ClassifierMixin, Perceptron):
         """
         goes_on = self._goes_on()
         labels = as_labels(y)
+        require_unmasked(X, "X")
         X, labels = validate_data(
             self, X, labels, reset=not goes_on, dtype="numeric", multi_output=True
         )
         classes = self.classes_ if goes_on else classes_of(labels)
-        return self._fit(X, labels, classes, sample_weight, X_val, y_val)
+        return self._fit(X, labels, classes, sample_weight, X_val, y_val, checkpoint=checkpoint)
 
     @all_or_nothing
     def partial_fit(self, X: Any, y: Any, classes: Any = None, sample_weight: Any = None) -> Any:
@@ -230,6 +242,7 @@ class MLPClassifier(ClassifierMixin, Perceptron):
                 "dict instead"
             )
         labels = as_labels(y)
+        require_unmasked(X, "X")
         X, labels = validate_data(
             self, X, labels, reset=not fitted, dtype="numeric", multi_output=True
         )
@@ -255,6 +268,7 @@ class MLPClassifier(ClassifierMixin, Perceptron):
         X_val: Any = None,
         y_val: Any = None,
         incremental: bool = False,
+        checkpoint: Any = None,
     ) -> Any:
         multilabel = labels.ndim == 2
         loss, output = self._loss_and_output(len(classes), multilabel)
@@ -276,6 +290,7 @@ class MLPClassifier(ClassifierMixin, Perceptron):
             validation=validation,
             stratify=not multilabel,
             incremental=incremental,
+            checkpoint=checkpoint,
             learned={"classes_": classes, "multilabel_": multilabel},
         )
         return self

@@ -8,9 +8,10 @@ import numpy as np
 from sklearn.base import RegressorMixin
 from sklearn.utils.validation import check_array, column_or_1d, validate_data
 
-from pyae._arrays import Floats, as_weights
+from pyae._arrays import Floats, as_weights, require_unmasked
 from pyae.estimators._base import Samples, all_or_nothing
 from pyae.estimators._mlp import Perceptron
+from pyae.estimators._other_names import TRAINING, naming
 
 
 class MLPRegressor(RegressorMixin, Perceptron):
@@ -105,6 +106,7 @@ class MLPRegressor(RegressorMixin, Perceptron):
 
     n_outputs_: int
 
+    @naming(TRAINING)
     def __init__(
         self,
         hidden_layer_sizes: Any = (100,),
@@ -154,7 +156,13 @@ class MLPRegressor(RegressorMixin, Perceptron):
 
     @all_or_nothing
     def fit(
-        self, X: Any, y: Any, sample_weight: Any = None, X_val: Any = None, y_val: Any = None
+        self,
+        X: Any,
+        y: Any,
+        sample_weight: Any = None,
+        X_val: Any = None,
+        y_val: Any = None,
+        checkpoint: Any = None,
     ) -> Any:
         """Train the network.
 
@@ -168,6 +176,9 @@ class MLPRegressor(RegressorMixin, Perceptron):
             Factors of the samples' losses; their scale does not matter.
         X_val, y_val : array_like or frame, optional
             Samples to validate on after each epoch: ``history_["val_loss"]``.
+        checkpoint : str, path object or Checkpoint, optional
+            A file to write after each epoch, from which this fit goes on when it is started again
+            after a crash, to the same bits; see `pyae.callbacks.Checkpoint`.
 
         Returns
         -------
@@ -179,7 +190,9 @@ class MLPRegressor(RegressorMixin, Perceptron):
         TypeError, ValueError
             A parameter, the data's shape or a value is not allowed; the message names it.
         """
-        return self._fit(X, y, sample_weight, not self._goes_on(), X_val, y_val)
+        return self._fit(
+            X, y, sample_weight, not self._goes_on(), X_val, y_val, checkpoint=checkpoint
+        )
 
     @all_or_nothing
     def partial_fit(self, X: Any, y: Any, sample_weight: Any = None) -> Any:
@@ -215,7 +228,10 @@ class MLPRegressor(RegressorMixin, Perceptron):
         X_val: Any = None,
         y_val: Any = None,
         incremental: bool = False,
+        checkpoint: Any = None,
     ) -> Any:
+        require_unmasked(X, "X")
+        require_unmasked(y, "y")
         X, targets = validate_data(
             self, X, y, reset=reset, dtype="numeric", multi_output=True, y_numeric=True
         )
@@ -230,6 +246,7 @@ class MLPRegressor(RegressorMixin, Perceptron):
             raise ValueError("X_val and y_val must be given together")
         if X_val is not None:
             held_out = self._validation_inputs(X_val)
+            require_unmasked(y_val, "y_val")
             y_val = np.asarray(
                 check_array(y_val, ensure_2d=False, dtype="numeric", input_name="y_val")
             )
@@ -245,6 +262,7 @@ class MLPRegressor(RegressorMixin, Perceptron):
             loss=self.loss,
             validation=validation,
             incremental=incremental,
+            checkpoint=checkpoint,
             learned={"n_outputs_": n_outputs},
         )
         return self

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from pyae._arguments import positive_int
+from pyae._arguments import boolean, positive_int
 from pyae._arrays import Floats
 from pyae._parts import kernels
 from pyae.activations import Activation
@@ -16,6 +16,7 @@ from pyae.callbacks import Callback
 from pyae.estimators._autoencoder import Autoencoder
 from pyae.estimators._base import Samples
 from pyae.estimators._dictionary import Upkeep, activity, initialise
+from pyae.estimators._other_names import TRAINING, naming
 from pyae.layers import Dense
 from pyae.model import Sequential
 from pyae.optimizers import LBFGS, resolve_optimizer
@@ -33,8 +34,9 @@ class SparseAutoencoder(Autoencoder):
     Without hidden layers the reconstruction is a sum of dictionary entries, the rows of
     `components_`, weighted by the code. They start as random directions that encoder and decoder
     share, around the mean of the data, and keep a length of 1, so that a penalty cannot be evaded
-    by small codes and long entries. In the first half of a fit, units that are active for no sample
-    are replaced by what is missing in badly reconstructed samples [2]_.
+    by small codes and long entries. In the first four fifths of a fit, units that are active for no
+    sample are given to badly reconstructed samples [2]_ and to what is missing in those like them,
+    as far as that does not raise the loss.
 
     Parameters
     ----------
@@ -141,6 +143,7 @@ class SparseAutoencoder(Autoencoder):
 
     activation_frequency_: npt.NDArray[np.float64]
 
+    @naming(TRAINING)
     def __init__(
         self,
         n_components: int = 64,
@@ -267,9 +270,9 @@ class SparseAutoencoder(Autoencoder):
         is_dictionary = self._is_dictionary(*self._layers(samples.X.shape[1]))
         if not is_dictionary or isinstance(resolve_optimizer(self.optimizer), LBFGS):
             return []
-        revives = bool(self.revive_dead_units) and not incremental
+        revives = boolean(self.revive_dead_units, "revive_dead_units") and not incremental
         epochs = positive_int(self.max_epochs, "max_epochs") if revives else 0
-        return [Upkeep(samples.X, epochs // 2, self._seed())]
+        return [Upkeep(samples.X, 4 * epochs // 5, self._seed())]
 
     def _initialise(self, model: Sequential, samples: Samples) -> None:
         """Start a dictionary from random directions."""

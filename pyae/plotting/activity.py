@@ -21,7 +21,7 @@ _LOG_FROM: Final = 30.0  # the busiest unit is so many times as often active as 
 _N_BINS: Final = 20
 
 
-@dataclass(kw_only=True, eq=False)
+@dataclass(kw_only=True, eq=False, repr=False)
 class CodeActivityDisplay(Display):
     """A histogram of how often each code unit is active; dead units have a bar of their own.
 

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import io
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -31,6 +34,7 @@ ALARM: Final = COLORS[2]  # dead units, thresholds
 GRAY: Final = "0.35"
 
 _DPI: Final = 150
+_SHORT: Final = 5  # values that a repr shows in full
 
 
 class Display:
@@ -46,6 +50,11 @@ class Display:
 
     ax_: Axes
     figure_: Figure
+
+    def __repr__(self) -> str:
+        fields = dataclasses.fields(self)  # type: ignore[arg-type]  # subclasses are dataclasses
+        shown = (f"{field.name}={_short(getattr(self, field.name))}" for field in fields)
+        return f"{type(self).__name__}({', '.join(shown)})"
 
     def save(self, path: str | os.PathLike[str], **kwargs: Any) -> Path:
         """Write the figure to a file.
@@ -125,6 +134,17 @@ def check_choice(value: object, name: str, allowed: Sequence[object]) -> None:
     """Raise a ValueError for an option that is none of the allowed ones."""
     if value not in allowed:
         raise ValueError(f"{name}={value!r}; allowed are {', '.join(map(repr, allowed))}")
+
+
+def _short(value: object) -> str:
+    """Return the repr of a display's value; of many numbers, how many they are."""
+    if isinstance(value, np.ndarray):
+        return f"<array {value.shape} of {value.dtype.name}>"
+    if isinstance(value, Mapping):
+        return f"{{{', '.join(f'{key!r}: {_short(item)}' for key, item in value.items())}}}"
+    if isinstance(value, list) and len(value) > _SHORT:
+        return f"<list of {len(value)}>"
+    return repr(value)
 
 
 @contextlib.contextmanager

@@ -24,7 +24,7 @@ _MAX_GROUPS: Final = 5
 _N_BINS: Final = 40
 
 
-@dataclass(kw_only=True, eq=False)
+@dataclass(kw_only=True, eq=False, repr=False)
 class ErrorDistributionDisplay(Display):
     """Histograms of samples' reconstruction errors, by group, and a threshold.
 

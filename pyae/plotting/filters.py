@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 _QUANTILE: Final = 0.998  # of |w|: a single large weight must not pale all others
 
 
-@dataclass(kw_only=True, eq=False)
+@dataclass(kw_only=True, eq=False, repr=False)
 class FiltersDisplay(Display):
     """The weights of units as images: red is positive, blue negative, white zero.
 

@@ -75,7 +75,7 @@ def plane_of(code: Array, components: Any) -> Plane:
     )
 
 
-@dataclass(kw_only=True, eq=False)
+@dataclass(kw_only=True, eq=False, repr=False)
 class LatentSpaceDisplay(Display):
     """Codes as points in the plane, coloured by label.
 
@@ -285,7 +285,7 @@ class LatentSpaceDisplay(Display):
         )
 
 
-@dataclass(kw_only=True, eq=False)
+@dataclass(kw_only=True, eq=False, repr=False)
 class LatentGridDisplay(Display):
     """What a decoder makes of a grid of codes, each image where its code is.
 

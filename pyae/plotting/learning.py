@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 _LOG_FROM = 20.0  # a loss that fell to less than a twentieth is unreadable on a linear scale
 
 
-@dataclass(kw_only=True, eq=False)
+@dataclass(kw_only=True, eq=False, repr=False)
 class LearningCurveDisplay(Display):
     """Training and validation loss against epochs.
 

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from typing_extensions import Self
 
 
-@dataclass(kw_only=True, eq=False)
+@dataclass(kw_only=True, eq=False, repr=False)
 class ReconstructionDisplay(Display):
     """Images in rows: the clean ones, the noisy ones, and what was restored from them.
 
