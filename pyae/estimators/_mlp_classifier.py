@@ -63,8 +63,8 @@ class MLPClassifier(ClassifierMixin, Perceptron):
         Patience of early stopping, in epochs.
     dtype : {"float32", "float64"}, default "float32"
         What the network computes in and returns.
-    precision : None
-        Reserved for reduced precision.
+    precision : {None, "mixed_bfloat16"}, default None
+        Rounding of the factors of matrix products, as in `pyae.Sequential`.
     n_threads : int, optional
         How many threads to use; None: as many as the process may. The results are the same bits.
     warm_start : bool, default False
