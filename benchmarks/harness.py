@@ -123,6 +123,7 @@ def summarize(
     *,
     units: int = 1,
     gflop: float | None = None,
+    peak: float | None = None,
     subject: str = SUBJECT,
 ) -> dict[str, Any]:
     """Minimum and median of each side in microseconds a unit, and the ratios peer / subject.
@@ -134,13 +135,15 @@ def summarize(
         Units of work (training steps, say) in a round.
     gflop : float, optional
         Work of one unit in 1e9 floating-point operations; adds GFLOP/s at the minimum.
+    peak : float, optional
+        GFLOP/s that the processor can do at most; adds the share of it that was reached.
     subject : str
         The side that the others are divided by. A ratio above 1 says that the subject is faster.
 
     Returns
     -------
     dict
-        ``{"sides": {name: {"min_us", "median_us", "rounds", "gflops"}},
+        ``{"sides": {name: {"min_us", "median_us", "rounds", "gflops", "peak_share"}},
         "ratios": {peer: {"min", "median"}}, "left_out": {name: reason}}``
     """
     exact = {
@@ -157,6 +160,8 @@ def summarize(
         }
         if gflop is not None:
             sides[name]["gflops"] = significant(gflop / low)
+            if peak is not None:
+                sides[name]["peak_share"] = significant(gflop / low / peak, 3)
     ratios: dict[str, dict[str, float]] = {}
     if subject in exact:
         own_low, own_middle = exact[subject]
@@ -169,6 +174,17 @@ def summarize(
             if name != subject
         }
     return {"sides": sides, "ratios": ratios, "left_out": dict(outcome.dropped)}
+
+
+def difference(value: Any, expected: Any) -> float:
+    """Largest absolute difference, divided by the largest absolute expected entry."""
+    import numpy as np  # not above: threads are limited before NumPy is loaded
+
+    value, expected = np.asarray(value, np.float64), np.asarray(expected, np.float64)
+    if value.shape != expected.shape:
+        raise SideError(f"the result has shape {value.shape}, expected {expected.shape}")
+    scale = float(np.abs(expected).max()) or 1.0
+    return float(np.abs(value - expected).max()) / scale
 
 
 _PATH = re.compile(r"(?<![\w.])(?:[A-Za-z]:)?(?:[\\/][\w.+@~-]+){2,}[\\/]?")

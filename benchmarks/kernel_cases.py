@@ -35,6 +35,7 @@ class KernelCase:
 
     group: str
     name: str
+    dtype: str
     make: Callable[[], dict[str, Call]]
     n_values: int
     gflop: float | None = None
@@ -86,6 +87,7 @@ def products() -> Iterator[KernelCase]:
                 yield KernelCase(
                     group=f"products {form}, {dtype} (m x k x n)",
                     name=f"{m} x {k} x {n}",
+                    dtype=dtype,
                     make=partial(_make_product, form, shape, dtype),
                     n_values=m * n,
                     gflop=2 * m * k * n / 1e9,
@@ -133,6 +135,7 @@ def activations() -> Iterator[KernelCase]:
                 yield KernelCase(
                     group=f"activations, {kind}, {where}",
                     name=name,
+                    dtype=dtype,
                     make=partial(make, name, shape, dtype),
                     n_values=shape[0] * shape[1],
                 )
@@ -181,6 +184,7 @@ def losses() -> Iterator[KernelCase]:
                 yield KernelCase(
                     group=f"losses, {kind}, {where}",
                     name=name,
+                    dtype=dtype,
                     make=partial(_make_loss, name, shape, dtype, kind == "gradient"),
                     n_values=shape[0] * shape[1],
                 )
@@ -212,6 +216,7 @@ def corruptions() -> Iterator[KernelCase]:
             yield KernelCase(
                 group=f"corruption, {dtype}, {shape[0]} x {shape[1]}",
                 name=name,
+                dtype=dtype,
                 make=partial(_make_corruption, name, shape, dtype),
                 n_values=shape[0] * shape[1],
             )

@@ -9,40 +9,31 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from benchmarks import machine
+from benchmarks import machine, roofline
 from benchmarks.environment import limit_threads, prefer_installed_packages
 from benchmarks.harness import (
     RESULTS,
     FunctionSide,
     Outcome,
-    SideError,
+    difference,
     interleave,
     save,
     significant,
     summarize,
 )
+from benchmarks.protocol import PAUSE
 from benchmarks.report import kernels_table
 
 if TYPE_CHECKING:  # imports NumPy, which has to wait until the threads are limited
     from benchmarks.kernel_cases import KernelCase
 
-PAUSE = 0.04  # seconds before a product; OpenBLAS's threads spin for about 0.03 after one
 QUICK_GFLOP = 0.1
 QUICK_VALUES = 10**6
 
 
-def difference(value: Any, expected: Any) -> float:
-    """Largest absolute difference, divided by the largest absolute expected entry."""
-    import numpy as np
-
-    value, expected = np.asarray(value, np.float64), np.asarray(expected, np.float64)
-    if value.shape != expected.shape:
-        raise SideError(f"the result has shape {value.shape}, expected {expected.shape}")
-    scale = float(np.abs(expected).max()) or 1.0
-    return float(np.abs(value - expected).max()) / scale
-
-
-def run_case(case: KernelCase, rounds: int, at_least: float, pause: float) -> dict[str, Any]:
+def run_case(
+    case: KernelCase, rounds: int, at_least: float, pause: float, peak: float | None
+) -> dict[str, Any]:
     """Compare the two results, then measure both sides."""
     calls = case.make()
     results: dict[str, Any] = {}
@@ -63,7 +54,7 @@ def run_case(case: KernelCase, rounds: int, at_least: float, pause: float) -> di
         side.calibrate(at_least)
     outcome: Outcome = interleave(sides, rounds, warmups=1, pause=pause)
     outcome.dropped |= left_out
-    return record | summarize(outcome, gflop=case.gflop)
+    return record | summarize(outcome, gflop=case.gflop, peak=peak)
 
 
 def run(
@@ -71,16 +62,21 @@ def run(
     rounds: int,
     at_least: float,
     pause: float,
+    peak: Callable[[str], float | None],
     tell: Callable[[str], None],
 ) -> list[dict[str, Any]]:
-    """Measure `cases`; tell of each group when it begins."""
+    """Measure `cases`; tell of each group when it begins.
+
+    `peak` says what the processor can do at most with numbers of a dtype, in GFLOP/s.
+    """
     records = []
     group = ""
     for case in cases:
         if case.group != group:
             group = case.group
             tell(group)
-        records.append(run_case(case, rounds, at_least, pause if case.gflop else pause / 8))
+        rest = pause if case.gflop else pause / 8  # only products start NumPy's threads
+        records.append(run_case(case, rounds, at_least, rest, peak(case.dtype)))
     return records
 
 
@@ -112,7 +108,8 @@ def main(argv: Sequence[str] | None = None) -> None:
 
     pattern = re.compile(options.only)
     cases = [case for case in all_cases() if pattern.search(f"{case.group}: {case.name}")]
-    rounds, at_least, pause = options.rounds, 0.02, PAUSE
+    rounds, at_least = options.rounds, 0.02
+    pause = PAUSE if options.threads > 1 else 0.0  # a BLAS on one thread has none that spin
     if options.quick:
         rounds, at_least, pause = 2, 0.0, 0.0
         cases = [
@@ -126,7 +123,15 @@ def main(argv: Sequence[str] | None = None) -> None:
         pyae.set_num_threads(options.threads)
     except (ImportError, AttributeError) as error:
         warnings.warn(f"pyae can't be measured: {error}", stacklevel=1)
-    records = run(cases, rounds, at_least, pause, lambda text: print(text, flush=True))
+    limits = roofline.measure(options.threads, quick=options.quick)
+    records = run(
+        cases,
+        rounds,
+        at_least,
+        pause,
+        lambda dtype: roofline.fma_peak(limits, dtype, options.threads),
+        lambda text: print(text, flush=True),
+    )
     print(kernels_table(records))
     output = options.output
     if output is None and not options.quick and not options.only:
@@ -135,7 +140,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         save(
             output,
             "kernels",
-            machine.describe(options.threads, cores),
+            machine.describe(options.threads, cores) | {"roofline": limits},
             {
                 "quick": options.quick,
                 "rounds": rounds,

@@ -62,6 +62,11 @@ class BenchmarkNetwork:
         sizes = [n_in * n_out for n_in, n_out in self.shapes]
         return 2.0 * self.batch_size * (3 * sum(sizes) - sizes[0]) / 1e9
 
+    @property
+    def forward_gflop(self) -> float:
+        """Work of the products of one row's prediction, in 1e9 floating-point operations."""
+        return 2.0 * sum(n_in * n_out for n_in, n_out in self.shapes) / 1e9
+
     def describe(self) -> str:
         """The network in words."""
         loss = {"mean_squared_error": "MSE", "binary_crossentropy": "BCE"}[self.loss]
@@ -180,6 +185,14 @@ def _activate(name: str, z: Array) -> Array:
         e = np.exp(-np.abs(z))
         return np.where(z >= 0, 1 / (1 + e), e / (1 + e)).astype(np.float32)
     return z
+
+
+def forward(network: BenchmarkNetwork, weights: Sequence[Array], X: Array) -> Array:
+    """The network's output for `X`."""
+    y = X
+    for number, activation in enumerate(network.activations):
+        y = _activate(activation, y @ weights[2 * number] + weights[2 * number + 1])
+    return y
 
 
 def training_loss(network: BenchmarkNetwork, weights: Sequence[Array], X: Array) -> float:

@@ -31,6 +31,14 @@ def table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     return "\n".join(lines)
 
 
+def percent(share: float | None) -> str:
+    return "-" if share is None else f"{100 * share:.3g} %"
+
+
+def _left_out(case: Case) -> str:
+    return "Left out: " + "; ".join(f"{k}: {v}" for k, v in case["left_out"].items()) + "."
+
+
 def training_table(cases: Sequence[Case]) -> str:
     """One table a network: microseconds a step of each side, ratios to pyae, and losses."""
     blocks = []
@@ -46,19 +54,85 @@ def training_table(cases: Sequence[Case]) -> str:
                     "1" if name == SUBJECT else number(ratio.get("min")),
                     "1" if name == SUBJECT else number(ratio.get("median")),
                     number(side["gflops"]),
+                    percent(side.get("peak_share")),
                     f"{side['final_loss']:.5g}" if "final_loss" in side else "-",
                 ]
             )
-        header = ("side", "min µs", "median µs", "min ratio", "median ratio", "GFLOP/s", "loss")
+        header = ["side", "min µs", "median µs", "min ratio", "median ratio"]
+        header += ["GFLOP/s", "of FMA peak", "loss"]
         text = [f"**{case['case']}** ({case['description']})", "", table(header, rows), ""]
         text.append(
             f"Loss before training {case['first_loss']:.5g}, "
             f"after {case['epochs_trained']} epochs as in the table."
         )
-        left_out = case["left_out"]
-        if left_out:
-            text.append("Left out: " + "; ".join(f"{k}: {v}" for k, v in left_out.items()) + ".")
+        if case["left_out"]:
+            text.append(_left_out(case))
         blocks.append("\n".join(text))
+    return "\n\n".join(blocks)
+
+
+def inference_table(cases: Sequence[Case]) -> str:
+    """One table a number of rows: microseconds a call of each side, beside ratios to pyae."""
+    blocks = []
+    for rows in dict.fromkeys(case["rows"] for case in cases):
+        members = [case for case in cases if case["rows"] == rows]
+        names = dict.fromkeys(name for case in members for name in case["sides"])
+        peers = [name for name in names if name != SUBJECT]
+        own = ["min µs", "median µs", "of FMA peak"]
+        if members[0]["streaming"]:
+            own += ["rows/s", "workspace MB"]
+        header = ["network", *own]
+        for peer in peers:
+            header += [f"{peer} µs", "ratio (median)"]
+            header += [f"{peer} MB"] if members[0]["streaming"] else []
+        lines = []
+        for case in members:
+            side = case["sides"].get(SUBJECT, {})
+            low = side.get("min_us")
+            line = [case["case"], number(low), number(side.get("median_us"))]
+            line += [percent(side.get("peak_share"))]
+            if case["streaming"]:
+                line += [
+                    number(rows / low * 1e6 if low else None),
+                    number(side.get("workspace_mb")),
+                ]
+            for peer in peers:
+                side, ratio = case["sides"].get(peer, {}), case["ratios"].get(peer, {})
+                line += [number(side.get("min_us"))]
+                line += [f"{number(ratio.get('min'))} ({number(ratio.get('median'))})"]
+                line += [number(side.get("workspace_mb"))] if case["streaming"] else []
+            lines.append(line)
+        blocks.append(f"**{rows:,} row{'s' if rows > 1 else ''} a call**\n\n{table(header, lines)}")
+        blocks += [f"{case['case']}: {_left_out(case)}" for case in members if case["left_out"]]
+    return "\n\n".join(blocks)
+
+
+def startup_table(cases: Sequence[Case]) -> str:
+    """Times, memory and sizes, a table a kind."""
+    headers = {
+        "time": ["process", "min ms", "median ms", "beyond the first: min ms", "median ms"],
+        "memory": ["fit", "side", "peak MB beyond NumPy and data", "4 parameters + a batch, MB"],
+        "size": ["package", "MB", "with what it requires, MB"],
+    }
+    blocks = []
+    for group in dict.fromkeys(case["group"] for case in cases):
+        members = [case for case in cases if case["group"] == group]
+        kind = members[0]["kind"]
+        lines: list[list[str]] = []
+        for case in members:
+            if kind == "memory":
+                bound = number(case["state_mb"])
+                lines += [
+                    [case["case"], name, number(side["peak_mb"]), bound]
+                    for name, side in case["sides"].items()
+                ]
+            elif kind == "size":
+                lines.append([case["case"], number(case["mb"]), number(case["with_required_mb"])])
+            else:
+                keys = ("min_ms", "median_ms", "min_beyond_ms", "median_beyond_ms")
+                lines.append([case["case"], *(number(case.get(key)) for key in keys)])
+        blocks.append(f"**{group}**\n\n{table(headers[kind], lines)}")
+        blocks += [f"{case['case']}: {_left_out(case)}" for case in members if case.get("left_out")]
     return "\n\n".join(blocks)
 
 
@@ -70,7 +144,8 @@ def kernels_table(cases: Sequence[Case]) -> str:
         with_gflops = any("gflop" in case for case in members)
         header = ["case", "pyae min µs", "median µs", "numpy min µs", "median µs"]
         header += ["min ratio", "median ratio"]
-        header += ["pyae GFLOP/s", "numpy GFLOP/s"] if with_gflops else []
+        header += ["pyae GFLOP/s", "of FMA peak"] if with_gflops else []
+        header += ["numpy GFLOP/s", "of FMA peak"] if with_gflops else []
         header += ["difference"]
         rows = []
         for case in members:
@@ -80,7 +155,8 @@ def kernels_table(cases: Sequence[Case]) -> str:
                 row += [number(side.get("min_us")), number(side.get("median_us"))]
             ratio = case["ratios"].get("numpy", {})
             row += [number(ratio.get("min")), number(ratio.get("median"))]
-            row += [number(side.get("gflops")) for side in sides] if with_gflops else []
+            for side in sides if with_gflops else []:
+                row += [number(side.get("gflops")), percent(side.get("peak_share"))]
             row += [number(case.get("difference"))]
             rows.append(row)
         blocks.append(f"### {group}\n\n{table(header, rows)}")
@@ -106,7 +182,25 @@ def conditions(record: dict[str, Any]) -> str:
         f"- NumPy's BLAS: {record['numpy_blas']}",
         "- " + ", ".join(f"{k} {v}" for k, v in record["versions"].items() if k != "pyae"),
     ]
+    if "roofline" in record:
+        lines.append(f"- At most: {limits_text(record['roofline'])}")
     return "\n".join(lines + [f"- {note}" for note in record["notes"]])
+
+
+def limits_text(limits: dict[str, Any]) -> str:
+    """The machine's limits, by number of threads."""
+    if "unavailable" in limits:
+        return f"not measured, {limits['unavailable']}"
+    units = {
+        "float32_gflops": "GFLOP/s in float32",
+        "float64_gflops": "GFLOP/s in float64",
+        "triad_gb_s": "GB/s (triad)",
+    }
+    return ", ".join(
+        f"{number(value)} {unit}, {threads} thread{'s' if threads != '1' else ''}"
+        for key, unit in units.items()
+        for threads, value in limits[key].items()
+    )
 
 
 def side_notes(cases: Sequence[Case]) -> str:
@@ -123,6 +217,14 @@ def side_notes(cases: Sequence[Case]) -> str:
     return "\n".join(lines)
 
 
+TABLES = {
+    "kernels": ("Microseconds are of one call.", kernels_table),
+    "training": ("Microseconds are of one training step.", training_table),
+    "inference": ("Microseconds are of one call.", inference_table),
+    "startup": ("Times are of whole processes.", startup_table),
+}
+
+
 def render(records: dict[str, dict[str, Any]]) -> str:
     """RESULTS.md of the records, by the names of their files."""
     parts = [
@@ -133,21 +235,18 @@ def render(records: dict[str, dict[str, Any]]) -> str:
     for name, record in records.items():
         parts.append(f"## {name}")
         parts.append(conditions(record))
-        if record["benchmark"] == "training":
-            parts.append("Microseconds are of one training step.")
-            parts.append(training_table(record["cases"]))
+        unit, write = TABLES[record["benchmark"]]
+        parts += [unit, write(record["cases"])]
+        if record["benchmark"] in ("training", "inference"):
             parts.append(side_notes(record["cases"]))
-        else:
-            parts.append("Microseconds are of one call.")
-            parts.append(kernels_table(record["cases"]))
     return "\n\n".join(parts) + "\n"
 
 
 def main(results: Path = RESULTS) -> None:
     records = {
         path.stem: json.loads(path.read_text(encoding="utf-8"))
-        for pattern in ("kernels*.json", "training*.json")  # those that compare speed
-        for path in sorted(results.glob(pattern))
+        for benchmark in TABLES
+        for path in sorted(results.glob(f"{benchmark}*.json"))
     }
     target = results.parent / "RESULTS.md"
     target.write_text(render(records), encoding="utf-8")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import os
 import tempfile
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
@@ -13,21 +12,12 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks import data, machine
+from benchmarks import data, machine, roofline
 from benchmarks.environment import prefer_installed_packages
-from benchmarks.harness import RESULTS, SUBJECT, SideError, interleave, save, significant, summarize
+from benchmarks.harness import RESULTS, SUBJECT, interleave, save, significant, summarize
 from benchmarks.networks import NETWORKS, Array, BenchmarkNetwork, first_weights, training_loss
-from benchmarks.protocol import Job, Worker
+from benchmarks.protocol import PAUSE, Job, Peer, Turn, start_workers
 from benchmarks.report import training_table
-
-
-@dataclass(frozen=True)
-class Peer:
-    """A side: the module that its worker runs, and what that worker's environment needs."""
-
-    module: str
-    environment: tuple[tuple[str, str], ...] = ()
-
 
 SIDES = {
     SUBJECT: Peer("benchmarks.workers.pyae_fit"),
@@ -40,7 +30,6 @@ SIDES = {
         "benchmarks.workers.keras_jax", (("JAX_PLATFORMS", "cpu"), ("KERAS_BACKEND", "jax"))
     ),
 }
-PAUSE = 0.1  # seconds; OpenBLAS's threads, the slowest to sleep, spin for about 0.03
 
 
 @dataclass(frozen=True)
@@ -55,35 +44,24 @@ def run_network(
     X: Array,
     names: Sequence[str],
     settings: Settings,
+    peak: float | None = None,
     tell: Callable[[str], None] = print,
 ) -> dict[str, Any]:
-    """Measure one network on the named sides and return its record."""
-    left_out: dict[str, str] = {}
+    """Measure one network on the named sides and return its record.
+
+    `peak` is what the processor can do at most, in GFLOP/s.
+    """
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
         weights = first_weights(network)
-        np.save(folder / "data.npy", X)
-        np.savez(folder / "first.npz", *weights)
-        job = Job(
-            network=network.name,
-            data=str(folder / "data.npy"),
-            weights=str(folder / "first.npz"),
-            threads=settings.threads,
-        )
-        workers: list[Worker] = []
-        for name in names:
-            peer = SIDES[name]
-            environment = dict(os.environ) | dict(peer.environment)
-            try:
-                worker = Worker(name, peer.module, job, environment)
-            except SideError as error:
-                left_out[name] = str(error)
-                tell(f"  {name} is left out: {error}")
-                continue
-            workers.append(stack.enter_context(worker))
-        outcome = interleave(workers, settings.rounds, warmups=settings.warmups, pause=PAUSE)
+        job = Job.write(folder, network.name, X, weights, settings.threads)
+        sides = [(name, SIDES[name]) for name in names]
+        workers, left_out = start_workers(stack, sides, job, tell)
+        turns = [Turn(worker, {"do": "epoch"}) for worker in workers]
+        outcome = interleave(turns, settings.rounds, warmups=settings.warmups, pause=PAUSE)
         outcome.dropped |= left_out
-        record = summarize(outcome, units=len(X) // network.batch_size, gflop=network.step_gflop)
+        steps = len(X) // network.batch_size
+        record = summarize(outcome, units=steps, gflop=network.step_gflop, peak=peak)
         for worker in workers:
             if worker.name not in record["sides"]:
                 tell(f"  {worker.name} is left out: {outcome.dropped[worker.name]}")
@@ -92,7 +70,7 @@ def run_network(
             side["note"] = worker.greeting["note"]
             if worker.greeting["same_objective"]:
                 path = folder / f"{worker.name}.npz"
-                worker.save_weights(path)
+                worker.ask(do="weights", path=str(path))
                 with np.load(path) as archive:
                     trained = [archive[f"arr_{i}"] for i in range(len(archive.files))]
                 side["final_loss"] = significant(training_loss(network, trained, X), 5)
@@ -101,7 +79,7 @@ def run_network(
         "description": network.describe(),
         "unit": "training step",
         "step_gflop": significant(network.step_gflop),
-        "steps_a_round": len(X) // network.batch_size,
+        "steps_a_round": steps,
         "epochs_trained": settings.warmups + settings.rounds,
         "first_loss": significant(training_loss(network, weights, X), 5),
         **record,
@@ -142,6 +120,8 @@ def main(argv: Sequence[str] | None = None) -> None:
     settings = Settings(options.threads, options.rounds, options.warmups)
     if options.quick:
         settings = replace(settings, rounds=2, warmups=1)
+    limits = roofline.measure(settings.threads, quick=options.quick)
+    peak = roofline.fma_peak(limits, "float32", settings.threads)
     names = [SUBJECT, *options.peers]
     cases = []
     for chosen in options.networks:
@@ -149,7 +129,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         steps = min(network.n_steps, 3) if options.quick else network.n_steps
         X, source = data.load(network.data, steps * network.batch_size)
         print(f"{network.name}: {network.describe()}", flush=True)
-        case = run_network(network, X, names, settings)
+        case = run_network(network, X, names, settings, peak)
         case["data"] = source
         cases.append(case)
         print(training_table([case]), flush=True)
@@ -160,7 +140,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         save(
             output,
             "training",
-            machine.describe(settings.threads, cores),
+            machine.describe(settings.threads, cores) | {"roofline": limits},
             {
                 "quick": options.quick,
                 "rounds": settings.rounds,

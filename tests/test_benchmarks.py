@@ -130,7 +130,9 @@ def test_saved_runs_read_back_and_become_tables(tmp_path: Path) -> None:
         "unit": "training step",
         "epochs_trained": 3,
         "first_loss": 0.5,
-        **summarize(Outcome({"pyae": [1e-5], "jax": [2e-5]}, {"keras": "gone"}), gflop=1e-4),
+        **summarize(
+            Outcome({"pyae": [1e-5], "jax": [2e-5]}, {"keras": "gone"}), gflop=1e-4, peak=10
+        ),
     }
     for side in case["sides"].values():
         side |= {"note": "as it is", "final_loss": 0.25}
@@ -145,7 +147,7 @@ def test_saved_runs_read_back_and_become_tables(tmp_path: Path) -> None:
     save(tmp_path / "results" / "kernels.json", "kernels", DESCRIPTION, {"rounds": 1}, [kernel])
     report.main(tmp_path / "results")
     text = (tmp_path / "RESULTS.md").read_text()
-    assert "| jax | 20 | 20 | 2 | 2 | 5 | 0.25 |" in text
+    assert "| jax | 20 | 20 | 2 | 2 | 5 | 50 % | 0.25 |" in text
     assert "| 2 x 2 x 2 | 1,000,000 | 1,000,000 | 3,000,000 | 3,000,000 | 3 | 3 |" in text
     assert "keras: gone" in text
     assert "a note" in text

@@ -11,9 +11,10 @@ import numpy as np
 from benchmarks import networks
 from benchmarks.networks import Array, BenchmarkNetwork
 from benchmarks.workers.serve import serve
+from benchmarks.workers.trainer import Trainer
 
 
-class JaxTrainer:
+class JaxTrainer(Trainer):
     note = "jit of a whole epoch, lax.scan, donated state, order from NumPy; BCE from logits"
     same_objective = True
 

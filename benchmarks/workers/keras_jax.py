@@ -8,9 +8,10 @@ import os
 from benchmarks import networks
 from benchmarks.networks import Array, BenchmarkNetwork
 from benchmarks.workers.serve import serve
+from benchmarks.workers.trainer import Trainer
 
 
-class KerasTrainer:
+class KerasTrainer(Trainer):
     same_objective = True
 
     def __init__(

@@ -6,9 +6,10 @@ import numpy as np
 
 from benchmarks.networks import Array, BenchmarkNetwork
 from benchmarks.workers.serve import serve
+from benchmarks.workers.trainer import Trainer
 
 
-class NumpyTrainer:
+class NumpyTrainer(Trainer):
     note = "pyae.reference: Network.backward and update; order from NumPy's generator"
     same_objective = True
 

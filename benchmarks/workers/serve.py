@@ -5,11 +5,11 @@ from __future__ import annotations
 import json
 import os
 import sys
-import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Protocol, TextIO
 
 from benchmarks.environment import limit_threads, prefer_installed_packages
+from benchmarks.memory import peak_mb, resident_mb
 from benchmarks.protocol import Job
 
 if TYPE_CHECKING:
@@ -17,23 +17,22 @@ if TYPE_CHECKING:
 
 
 class UnsupportedError(RuntimeError):
-    """The peer can't train this network, or not on this machine."""
+    """The peer can't do this network, or not on this machine."""
 
 
-class Trainer(Protocol):
-    """A model on its data."""
+class Subject(Protocol):
+    """A peer's model on its data."""
 
     note: str  # what a reader must know of how this side is set up
-    same_objective: bool  # whether it minimizes exactly the network's loss
 
-    def epoch(self) -> None:
-        """Shuffle, and train on every batch once; return when the work is done."""
+    def greeting(self) -> dict[str, Any]:
+        """What else the parent is told when the side is ready."""
 
-    def weights(self) -> list[Array]:
-        """[W1, b1, W2, b2, ...] with kernels (in, out)."""
+    def answer(self, request: dict[str, Any]) -> dict[str, Any]:
+        """Do what is asked, and say what came of it."""
 
 
-Build = Callable[["BenchmarkNetwork", "Array", "list[Array]", int], Trainer]
+Build = Callable[["BenchmarkNetwork", "Array", "list[Array]", int], Subject]
 
 
 def _private_stdout() -> TextIO:
@@ -44,10 +43,10 @@ def _private_stdout() -> TextIO:
 
 
 def serve(build: Build) -> None:
-    """Build the trainer of the job in ``sys.argv[1]`` and answer until standard input ends.
+    """Build the subject of the job in ``sys.argv[1]`` and answer until standard input ends.
 
-    `build` (network, X, first weights, threads) imports its library itself, so that threads are
-    limited before that.
+    `build` (network, X, weights, threads) imports its library itself, so that threads are limited
+    before that.
     """
     answers = _private_stdout()
 
@@ -67,26 +66,24 @@ def serve(build: Build) -> None:
     X = np.load(job.data)
     with np.load(job.weights) as archive:
         weights = [archive[f"arr_{i}"] for i in range(len(archive.files))]
+    start_mb = resident_mb()
     try:
-        trainer = build(network, X, weights, job.threads)
+        subject = build(network, X, weights, job.threads)
     except ImportError as error:
         say(error=f"not installed: {error}")
         return
     except UnsupportedError as error:
         say(error=str(error))
         return
-    say(ready=True, note=trainer.note, same_objective=trainer.same_objective)
+    say(ready=True, note=subject.note, **subject.greeting())
 
     for line in sys.stdin:
         request = json.loads(line)
         try:
-            if request["do"] == "epoch":
-                start = time.perf_counter()
-                trainer.epoch()
-                say(seconds=time.perf_counter() - start)
+            if request["do"] == "memory":
+                say(start_mb=start_mb, peak_mb=peak_mb())
             else:
-                np.savez(request["path"], *trainer.weights())
-                say(saved=True)
+                say(**subject.answer(request))
         except Exception as error:  # whatever a peer raises, the other sides go on
             say(error=f"{type(error).__name__}: {str(error).strip().splitlines()[:1]}")
             return

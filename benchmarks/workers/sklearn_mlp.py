@@ -10,9 +10,10 @@ import numpy as np
 from benchmarks import networks
 from benchmarks.networks import Array, BenchmarkNetwork
 from benchmarks.workers.serve import UnsupportedError, serve
+from benchmarks.workers.trainer import Trainer
 
 
-class SklearnTrainer:
+class SklearnTrainer(Trainer):
     def __init__(
         self, network: BenchmarkNetwork, X: Array, weights: list[Array], threads: int
     ) -> None:

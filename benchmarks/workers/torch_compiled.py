@@ -12,9 +12,10 @@ from typing import Any
 from benchmarks import networks
 from benchmarks.networks import Array, BenchmarkNetwork
 from benchmarks.workers.serve import serve
+from benchmarks.workers.trainer import Trainer
 
 
-class CompiledTorchTrainer:
+class CompiledTorchTrainer(Trainer):
     note = "torch.compile of a whole step, torch.func.grad, Adam written out; BCE from logits"
     same_objective = True
 

@@ -8,9 +8,10 @@ from typing import Any
 from benchmarks import networks
 from benchmarks.networks import Array, BenchmarkNetwork
 from benchmarks.workers.serve import serve
+from benchmarks.workers.trainer import Trainer
 
 
-class TorchTrainer:
+class TorchTrainer(Trainer):
     note = "eager; Adam(fused=True); BCE from logits"
     same_objective = True
 
