@@ -313,7 +313,7 @@ class FakeTrainer:
         (99, 0, [0, 1], "budget"),
         (99, 4.5, [0, 1, 2, 3, 4], "budget"),
         (3, 4.5, [0, 1, 2, 3], "diverged"),
-        (99, 21, [*range(14), 15, 17, 19, 21], "budget"),
+        (99, 21, [*range(12), 13, 15, 17, 19, 21], "budget"),
     ],
 )
 def test_only_training_is_timed(
