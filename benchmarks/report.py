@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
+from benchmarks import deep_report
 from benchmarks.harness import RESULTS, SUBJECT
 
 Case = dict[str, Any]
@@ -136,6 +137,18 @@ def startup_table(cases: Sequence[Case]) -> str:
     return "\n\n".join(blocks)
 
 
+def deep_table(cases: Sequence[Case]) -> str:
+    """One table a problem: each optimizer's errors at its end, of the setting that was best."""
+    blocks = []
+    for problem in dict.fromkeys(case["problem"] for case in cases):
+        members = [case for case in cases if case["problem"] == problem]
+        text = [f"**{problem}** ({members[0]['description']})", ""]
+        text += [table(deep_report.HEADER, deep_report.rows(members)), ""]
+        text += deep_report.tried(members)
+        blocks.append("\n".join(text))
+    return "\n\n".join(blocks)
+
+
 def kernels_table(cases: Sequence[Case]) -> str:
     """One table a group: pyae and NumPy in microseconds a call, and their ratio."""
     blocks = []
@@ -177,7 +190,7 @@ def conditions(record: dict[str, Any]) -> str:
     lines = [
         f"- {record['date']}, {machine['cpu']}, {machine['cores_available']} cores available, "
         f"{machine['memory_gib']} GiB, {machine['system']} {machine['architecture']}",
-        f"- {record['threads']} thread(s) a side, {record['settings']['rounds']} rounds counted",
+        f"- {record['threads']} thread(s) a side, {_extent(record['settings'])}",
         f"- pyae {pyae}",
         f"- NumPy's BLAS: {record['numpy_blas']}",
         "- " + ", ".join(f"{k} {v}" for k, v in record["versions"].items() if k != "pyae"),
@@ -185,6 +198,12 @@ def conditions(record: dict[str, Any]) -> str:
     if "roofline" in record:
         lines.append(f"- At most: {limits_text(record['roofline'])}")
     return "\n".join(lines + [f"- {note}" for note in record["notes"]])
+
+
+def _extent(settings: dict[str, Any]) -> str:
+    if "budget_seconds" in settings:
+        return f"at most {number(settings['budget_seconds'])} s of training a run"
+    return f"{settings['rounds']} rounds counted"
 
 
 def limits_text(limits: dict[str, Any]) -> str:
@@ -222,6 +241,10 @@ TABLES = {
     "training": ("Microseconds are of one training step.", training_table),
     "inference": ("Microseconds are of one call.", inference_table),
     "startup": ("Times are of whole processes.", startup_table),
+    "deep-autoencoders": (
+        "Errors are squared errors an image: summed over its 784 pixels, averaged over images.",
+        deep_table,
+    ),
 }
 
 
@@ -239,6 +262,8 @@ def render(records: dict[str, dict[str, Any]]) -> str:
         parts += [unit, write(record["cases"])]
         if record["benchmark"] in ("training", "inference"):
             parts.append(side_notes(record["cases"]))
+        if record["benchmark"] == "deep-autoencoders":
+            parts.append(f"![Errors against seconds and updates](results/{name}.png)")
     return "\n\n".join(parts) + "\n"
 
 

@@ -1,4 +1,4 @@
-"""Data sets: scikit-learn's digits, MNIST's IDX files, and images in ``.npy`` and ``.npz`` files.
+"""Data sets: digits, drawn curves, MNIST's IDX files, and images in ``.npy`` and ``.npz`` files.
 
 Files are data, never code, and a file's header is a claim: every size it promises is checked
 against the file before anything is allocated, and pickles are never read.
@@ -21,7 +21,9 @@ from typing import Any, BinaryIO, Final, Protocol
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["load_digits", "load_idx", "load_images"]
+from pyae._curves import make_curves
+
+__all__ = ["load_digits", "load_idx", "load_images", "make_curves"]
 
 # IDX type codes, from the format's description on the MNIST page; the values are big-endian.
 _IDX_DTYPES: Final[dict[int, np.dtype[Any]]] = {

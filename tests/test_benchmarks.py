@@ -15,6 +15,10 @@ import pytest
 
 from benchmarks import (
     data,
+    deep_autoencoders,
+    deep_problems,
+    deep_report,
+    deep_trainers,
     environment,
     harness,
     inference,
@@ -436,3 +440,141 @@ def test_startup_runs(tmp_path: Path) -> None:
     assert 0 < cases["64-32-64"]["sides"]["pyae"]["peak_mb"] < 100
     assert cases["pyae"]["with_required_mb"] > cases["pyae"]["mb"] > 0
     assert "fit with pyae" in report.startup_table(record["cases"])
+
+
+def deep_run(optimizer: str, rate: float, *points: tuple[float, float]) -> dict[str, Any]:
+    """Return a run that saw these (seconds, training error), a hundred updates a second."""
+    return {
+        "case": f"curves: {optimizer}, {rate}",
+        "problem": "curves",
+        "description": "words",
+        "optimizer": optimizer,
+        "setting": f"learning rate {rate}",
+        "learning_rate": rate,
+        "batch_size": 200,
+        "ended": "budget",
+        "points": deep_report.compact([(s, int(100 * s), e, e + 1) for s, e in points]),
+    }
+
+
+DEEP_RUNS = [
+    deep_run("adam", 0.1, (0, 250), (10, math.nan)),
+    deep_run("adam", 0.01, (0, 250), (5, 4), (10, 2)),
+    deep_run("adam", 0.001, (0, 250), (5, 5), (10, 3)),
+    deep_run("kfac", 1, (0, 250), (2, 2.5), (3, 1.5), (10, 0.5)),
+    deep_run("sgd", 1, (0, 250), (10, 15)),
+]
+
+
+def test_the_best_setting_counts_and_others_are_timed_to_its_end() -> None:
+    lines = {line[0]: line for line in deep_report.rows(DEEP_RUNS)}
+    assert list(lines) == ["adam", "kfac", "sgd"]
+    assert lines["adam"][1] == "learning rate 0.01"
+    assert [line[-2] for line in lines.values()] == ["10", "3", "-"]
+    assert lines["kfac"][3:7] == ["1,000", "10", "0.5", "1.5"]
+    (sentence,) = deep_report.tried(DEEP_RUNS)
+    assert "learning rate 0.1: inf, learning rate 0.01: 2, learning rate 0.001: 3" in sentence
+    assert deep_autoencoders.rates_of("jax adam", DEEP_RUNS) == (0.01,)
+    assert len(deep_autoencoders.rates_of("jax adam", [])) == 5
+
+
+class FakeTrainer:
+    """Takes a second an epoch, of which the evaluation takes none."""
+
+    def __init__(self, n_epochs: int) -> None:
+        self.updates, self.ended, self.n_epochs = 0, None, n_epochs
+        self.ended: str | None
+
+    def epoch(self) -> None:
+        self.updates += 1
+        if self.updates == self.n_epochs:
+            self.ended = "diverged"
+
+    def weights(self) -> list[Any]:
+        return []
+
+
+@pytest.mark.parametrize(
+    ("n_epochs", "budget", "updates", "ended"),
+    [
+        (99, 0, [0, 1], "budget"),
+        (99, 4.5, [0, 1, 2, 3, 4], "budget"),
+        (3, 4.5, [0, 1, 2, 3], "diverged"),
+        (99, 21, [*range(12), 13, 15, 17, 19, 21], "budget"),
+    ],
+)
+def test_only_training_is_timed(
+    n_epochs: int, budget: float, updates: list[int], ended: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    trainer, evaluated = FakeTrainer(n_epochs), 0
+
+    def evaluate(weights: list[Any]) -> tuple[float, float]:
+        nonlocal evaluated
+        evaluated += 1
+        return 1.0, 2.0
+
+    clock = lambda: trainer.updates + 1000.0 * evaluated  # noqa: E731
+    monkeypatch.setattr(deep_autoencoders.time, "perf_counter", clock)
+    points, reason = deep_autoencoders.measure(trainer, evaluate, budget)
+    assert [point[:2] for point in points] == [(n, n) for n in updates]
+    assert reason == ended
+
+
+def test_the_published_momentum_schedule() -> None:
+    momenta = [deep_trainers.nesterov_schedule(t, 0.99) for t in (0, 249, 250, 500, 750, 10**6)]
+    assert momenta == pytest.approx([0.5, 0.5, 0.75, 5 / 6, 7 / 8, 0.99])
+
+
+def test_a_momentum_that_changes_keeps_velocity_and_order() -> None:
+    """Beside NumPy: four epochs of one batch, the momentum another in each."""
+    import pyae
+
+    X = np.random.default_rng(0).random((20, 6)).astype(np.float32)
+    problem = deep_problems.DeepAutoencoder("small", (6, 4, 2), lambda: (X, X), "numbers")
+    momenta = [0.5, 0.9, 0.25, 0.7]
+    trainer = deep_trainers.PyaeTrainer(
+        problem, X, pyae.optimizers.SGD(0.5, nesterov=True), 20, 1, momentum=momenta.__getitem__
+    )
+    model = problem.model("sgd", 1)
+    w = model.get_weights()
+    v = [np.zeros_like(a) for a in w]
+    for momentum in momenta:
+        model.set_weights(w)
+        _, gradients = model.loss_and_gradients(X, X)
+        v = [momentum * a - np.float32(0.5) * g for a, g in zip(v, gradients, strict=True)]
+        w = [
+            a + momentum * b - np.float32(0.5) * g for a, b, g in zip(w, v, gradients, strict=True)
+        ]
+        trainer.epoch()
+    for mine, theirs in zip(w, trainer.weights(), strict=True):
+        np.testing.assert_allclose(theirs, mine, rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize("name", deep_problems.PROBLEMS)
+def test_deep_problems_are_mirrored_with_a_linear_code(name: str) -> None:
+    problem = deep_problems.PROBLEMS[name]
+    assert problem.widths == problem.widths[::-1]
+    code = problem.widths[1:].index(min(problem.widths))
+    assert [i for i, a in enumerate(problem.activations) if a == "linear"] == [code]
+    model = problem.model("sgd", 1)
+    for kernel in model.get_weights()[::2]:
+        assert ((kernel != 0).sum(axis=0) == min(15, len(kernel))).all()
+    X = np.zeros((3, 784), dtype=np.float32)
+    expected = np.square(model.predict(X).astype(np.float64)).sum() / 3
+    assert deep_problems.squared_error(model, None, X) == pytest.approx(expected, rel=1e-6)
+
+
+def test_deep_autoencoders_run_and_add_to_a_file(tmp_path: Path) -> None:
+    pytest.importorskip("matplotlib")
+    command = ("benchmarks.deep_autoencoders", "--problems", "curves", "--optimizers")
+    run(tmp_path, *command, "adam", "nesterov")
+    record = run(tmp_path, *command, "lbfgs", "adam")
+    assert [case["optimizer"] for case in record["cases"]] == ["nesterov", "lbfgs", "adam", "adam"]
+    for case in record["cases"]:
+        first, last = case["points"][0], case["points"][-1]
+        assert (first["seconds"], first["updates"]) == (0, 0)
+        assert last["train"] < first["train"]
+        assert last["updates"] == (1 if case["optimizer"] == "lbfgs" else 2)
+    assert (tmp_path / "out.png").stat().st_size > 10_000
+    text = report.render({"deep-autoencoders": record})
+    assert "| nesterov | learning rate" in text

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import gzip
+import hashlib
 import io
+import itertools
 import math
 import re
 import struct
@@ -20,8 +22,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
+from scipy.interpolate import CubicSpline
 
-from pyae.datasets import load_digits, load_idx, load_images
+from pyae.datasets import load_digits, load_idx, load_images, make_curves
 
 Array = npt.NDArray[Any]
 
@@ -107,6 +110,70 @@ def test_digits_without_scikit_learn(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "sklearn", None)
     with pytest.raises(ImportError, match=re.escape("pip install 'pyae[demo]'")):
         load_digits()
+
+
+# Curves
+
+
+def test_curves_are_the_pinned_ones() -> None:
+    """Rounded to bytes, which a last bit of another processor's would not change."""
+    X = make_curves(100)
+    assert (X.shape, X.dtype.name) == ((100, 784), "float32")
+    grey = 255 * X.astype(np.float64)
+    assert np.abs(grey - np.floor(grey) - 0.5).min() > 255 * 2**-24  # float32's last bit
+    digest = hashlib.sha256(np.round(grey).astype(np.uint8).tobytes()).hexdigest()
+    assert digest == "95c4d17b376cf8310910d72b82d66eb2048519dbf435b1b4d47f1c907af4d681"
+
+
+def test_curves_are_as_hard_as_documented() -> None:
+    X = make_curves()
+    assert (X.shape, X.min(), X.max()) == ((30_000, 784), 0, 1)
+    mean = X[:20_000].mean(axis=0)
+    train, test = X[:20_000] - mean, X[20_000:] - mean
+    assert np.square(test).sum(axis=1).mean() == pytest.approx(16, abs=0.1)
+    axes = np.linalg.eigh(train.T @ train)[1][:, -18:]  # in rising order of variance
+    left = test - test @ axes @ axes.T
+    assert np.square(left).sum(axis=1).mean() == pytest.approx(5.90, abs=0.03)
+
+
+def test_curves_are_splines_drawn_in_ink() -> None:
+    """One image after the other, pixel by pixel, with scipy's splines."""
+    uniform = (np.random.PCG64(5).random_raw(12) >> np.uint64(11)) / 2.0**53
+    for points, image in zip(3 + 21 * uniform.reshape(2, 3, 2), make_curves(2, 5), strict=True):
+        places = CubicSpline([0, 1, 2], points, bc_type="natural")(np.linspace(0, 2, 129))
+        ink = np.zeros((28, 28))
+        for (x0, y0), (x1, y1) in itertools.pairwise(places):
+            column = np.maximum(0, 1 - np.abs(np.arange(28) - (x0 + x1) / 2))
+            row = np.maximum(0, 1 - np.abs(np.arange(28) - (y0 + y1) / 2))
+            ink += np.hypot(x1 - x0, y1 - y0) * np.outer(row, column)
+        blur = 0.43 * np.eye(28) + 0.285 * (np.eye(28, k=1) + np.eye(28, k=-1))
+        expected = np.minimum(1.616 * blur @ ink @ blur, 1)
+        np.testing.assert_allclose(image.reshape(28, 28), expected, rtol=0, atol=1e-6)
+
+
+def test_fewer_curves_are_the_first_of_more_and_seeds_differ() -> None:
+    X = make_curves(250, random_state=7)
+    for n in (1, 99, 100, 101):
+        assert same(make_curves(n, random_state=7), X[:n])
+    assert same(make_curves(3, np.random.default_rng(1)), make_curves(3, np.random.default_rng(1)))
+    assert not np.array_equal(make_curves(3, random_state=8), X[:3])
+    assert not np.array_equal(make_curves(3, random_state=None), make_curves(3, random_state=None))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "error", "message"),
+    [
+        ({"n_samples": 0}, ValueError, "n_samples must be at least 1, got 0"),
+        ({"n_samples": 2.5}, TypeError, "n_samples must be an integer, got 2.5"),
+        ({"random_state": -1}, ValueError, "random_state must be from 0"),
+        ({"random_state": "one"}, TypeError, "random_state must be an integer"),
+    ],
+)
+def test_curves_of_bad_arguments(
+    arguments: dict[str, Any], error: type[Exception], message: str
+) -> None:
+    with pytest.raises(error, match=message):
+        make_curves(**arguments)
 
 
 # IDX

@@ -15,6 +15,7 @@ from sklearn.linear_model import LogisticRegression as Yardstick
 from sklearn.preprocessing import StandardScaler
 
 from pyae import LogisticRegression, Sequential
+from pyae.callbacks import Callback
 from pyae.estimators._log_loss import Objective
 from pyae.estimators._newton import Problem, minimize
 
@@ -41,7 +42,7 @@ def objective(
 def test_digits_as_scikit_learn() -> None:
     X, y = DIGITS
     ours = LogisticRegression(C=0.1).fit(X, y)
-    theirs = Yardstick(C=0.1, solver="newton-cholesky", tol=1e-10, max_iter=1000).fit(X, y)
+    theirs = Yardstick(C=0.1, solver="newton-cholesky", tol=1e-13, max_iter=1000).fit(X, y)
     expected = objective(theirs, X, y, 0.1)
     assert_close(objective(ours, X, y, 0.1), expected, "optimum")
     assert_close(ours.history_["loss"][-1] * 0.1 * len(X), expected, "optimum")
@@ -161,6 +162,82 @@ def test_unscaled_features_take_no_more_than_a_few_steps() -> None:
     likelihood = -model.history_["loss"][-1] * len(iris)
     assert_close(likelihood, theirs.llf, "optimum")
     assert model.n_iter_ < 15
+
+
+ANES = (
+    np.asarray(sm.datasets.anes96.load().exog, dtype=np.float64),
+    np.asarray(sm.datasets.anes96.load().endog, dtype=int),
+)
+
+
+@pytest.mark.parametrize(
+    ("data", "C"),
+    [(DIGITS, 1.0), (DIGITS, 0.1), (ANES, 1.0), (ANES, np.inf)],
+    ids=["digits, C=1", "digits, C=0.1", "anes96, C=1", "anes96, C=inf"],
+)
+def test_newton_ends_with_no_gradient_after_few_steps(data: Any, C: float) -> None:
+    X, y = data
+    model = LogisticRegression(C, solver="newton").fit(X, y)
+    error = model.predict_proba(X) - (y[:, np.newaxis] == model.classes_)
+    penalty = 0 if np.isinf(C) else model.coef_ / (C * len(X))
+    assert np.linalg.norm(error.T @ X / len(X) + penalty) <= 1e-10
+    assert np.linalg.norm(error.mean(axis=0)) <= 1e-10
+    assert model.n_iter_ <= 15
+
+
+SEPARABLE = {
+    "binary": lambda x, noise: (x > 0).astype(int),
+    "multinomial": lambda x, noise: np.digitize(x, [-0.5, 0.5]),
+    # Noise decides between two classes below 0.3; all above are of a third, or of one of the two.
+    "partly": lambda x, noise: np.where(x > 0.3, 2, (noise > 0).astype(int)),
+    "by one feature": lambda x, noise: ((x > 0.3) | (noise > 0)).astype(int),
+}
+
+
+@pytest.mark.parametrize(
+    ("name", "solver"),  # L-BFGS cannot tell those that are separable in part
+    [*((name, "newton") for name in SEPARABLE), ("binary", "lbfgs"), ("multinomial", "lbfgs")],
+)
+def test_separable_classes_are_told(name: str, solver: str) -> None:
+    rng = np.random.default_rng(0)
+    x, noise = rng.normal(size=80), rng.normal(size=80)
+    y = SEPARABLE[name](x, noise)
+    X = np.column_stack([(x > 0.3) if name == "by one feature" else x, rng.normal(size=80)])
+    with pytest.warns(ConvergenceWarning, match="separable"):
+        model = LogisticRegression(np.inf, solver=solver).fit(X, y)
+    assert np.isfinite(model.coef_).all()
+    assert np.isfinite(model.intercept_).all()
+    LogisticRegression(100.0, solver=solver).fit(X, y)  # has an optimum; warnings are errors
+
+
+def test_a_fit_that_ends_far_from_an_optimum_is_not_called_separable() -> None:
+    X, y = ANES  # which is not; warnings are errors
+    LogisticRegression(np.inf, tol=0.3, solver="newton").fit(X, y)
+
+    class Stop(Callback):
+        def on_epoch_end(self, epoch: int, logs: Any) -> None:
+            self.model.stop_training = True
+
+    assert LogisticRegression(np.inf, callbacks=Stop(), solver="newton").fit(X, y).n_iter_ == 1
+
+
+@pytest.mark.parametrize("C", [1.0, np.inf])
+@pytest.mark.parametrize("n_classes", [2, 3])
+def test_designs_without_full_rank(n_classes: int, C: float) -> None:
+    """A sum, a constant and zeros beside the features: the same optimum, also without a penalty."""
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(80, 3))
+    y = np.digitize(X[:, 0] + rng.normal(size=80), [-0.5, 0.5][: n_classes - 1])
+    R = np.column_stack([X, X[:, 0] + X[:, 1], np.ones(80), np.zeros(80)])
+    model = LogisticRegression(C, solver="newton").fit(R, y)
+    assert model.n_iter_ <= 15
+    if np.isinf(C):
+        plain = LogisticRegression(C, solver="newton").fit(X, y)
+        assert_close(model.predict_proba(R), plain.predict_proba(X), "optimum", scale=1)
+    else:
+        theirs = Yardstick(C=C, solver="newton-cholesky", tol=1e-10).fit(R, y)
+        assert_close(objective(model, R, y, C), objective(theirs, R, y, C), "optimum")
+        assert_close(model.coef_, theirs.coef_, "optimum", scale=1)
 
 
 @pytest.mark.parametrize("l1_ratio", [0.0, 0.5, 1.0])

@@ -14,6 +14,8 @@ from pyae.model import Sequential
 from pyae.optimizers import LBFGS
 from pyae.regularizers import L1L2
 
+_ENDLESS = 0.1  # a logit's change by a step that gains nothing; it tends to 1, or 0 at an optimum
+
 
 class Objective:
     """The objective, divided by C and the number of samples, as a function of one flat vector.
@@ -85,6 +87,32 @@ class Objective:
         if not self.l1 and not self.l2:
             kernel = kernel - kernel.mean(axis=1, keepdims=True)
         return [kernel, *(intercepts - intercepts.mean() for intercepts in bias)]
+
+    def has_no_optimum(self, weights: list[Floats], step: Vector | None = None) -> bool:
+        """Return whether the loss falls for ever, without a penalty, as coefficients grow.
+
+        It does if all samples are classified right, which growing coefficients make surer. It also
+        does if only some can be made surer for ever, the others staying as they are: Newton's next
+        `step` there changes a logit by about 1, where it gains next to nothing.
+        """
+        if self.l1 or self.l2:
+            return False
+        z = self.inputs @ weights[0] + (weights[1] if self.has_intercept else 0)
+        y = np.asarray(self.y).reshape(-1).astype(np.intp)
+        if self.rows == 1:
+            margins = np.where(y == 1, z[:, 0], -z[:, 0])
+        else:
+            own = z[np.arange(len(z)), y]
+            z[np.arange(len(z)), y] = -np.inf
+            margins = own - z.max(axis=1)
+        if margins.min() > 0:
+            return True
+        if step is None:
+            return False
+        change = self.X @ step.reshape(self.rows, -1).T
+        if self.rows > 1:  # what all logits have in common changes nothing
+            change -= change.mean(axis=1, keepdims=True)
+        return bool(np.abs(change).max() > _ENDLESS)
 
     def problem(self) -> Problem:
         """Return the function to minimise and its derivatives."""

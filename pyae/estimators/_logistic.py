@@ -23,6 +23,7 @@ from pyae.model import History
 from pyae.progress import Progress
 
 _SMALL = 1000  # parameters up to which Newton's method takes little time and memory
+_STRICT = 1e-9  # up to which a tolerance leaves Newton's last step short, if there is an optimum
 _PATIENCE = 10  # steps of L-BFGS that together gain less than the goal
 
 
@@ -92,7 +93,9 @@ class LogisticRegression(ClassifierMixin, NetworkEstimator):
     Warns
     -----
     sklearn.exceptions.ConvergenceWarning
-        The optimum was not reached within `max_iter` steps, or no step leads nearer to it.
+        The optimum was not reached within `max_iter` steps, or no step leads nearer to it; or there
+        is none, because the classes are separable and nothing is penalised. The coefficients are
+        finite then: those at which the loss fell by less than `tol` asks for.
 
     Notes
     -----
@@ -202,10 +205,18 @@ class LogisticRegression(ClassifierMixin, NetworkEstimator):
         goal = tol * objective.value_and_gradient(np.zeros(objective.size))[0]
         self.classes_ = classes
         if self._chosen_solver(objective.size) == "newton":
-            reached = self._by_newton(objective, start, goal, max_iter)
+            reached, step = self._by_newton(objective, start, goal, max_iter)
         else:
-            reached = self._by_lbfgs(objective, start, goal, max_iter)
-        if not reached:
+            reached, step = self._by_lbfgs(objective, start, goal, max_iter), None
+        if reached and objective.has_no_optimum(self.model_.get_weights(), step):
+            warnings.warn(
+                "the classes are separable: without a penalty the loss falls for ever as "
+                "coefficients grow, and they are those of where it fell by less than tol. Try a "
+                f"finite C, got C={self.C!r}",
+                ConvergenceWarning,
+                stacklevel=3,  # from fit's caller
+            )
+        elif not reached:
             warnings.warn(
                 f"the optimum was not reached in {self.n_iter_} steps, max_iter={max_iter} (the "
                 "classes may be separable: try a smaller C; or the features may need "
@@ -222,8 +233,14 @@ class LogisticRegression(ClassifierMixin, NetworkEstimator):
             return "newton" if n_parameters <= _SMALL else "lbfgs"
         return self.solver
 
-    def _by_newton(self, objective: Objective, start: Vector, goal: float, max_iter: int) -> bool:
-        """Take Newton's steps, keep where they lead, and return whether that is the optimum."""
+    def _by_newton(
+        self, objective: Objective, start: Vector, goal: float, max_iter: int
+    ) -> tuple[bool, Vector | None]:
+        """Take Newton's steps, and keep where they lead.
+
+        Returns whether that is the optimum or somebody stopped there, and for an optimum the last
+        step, where `tol` is small enough for that to tell something.
+        """
         followers = resolve_callbacks(self.callbacks)
         progress = Progress(max_iter, verbosity(self.verbose))
         model = objective.network(self.dtype, self.n_threads)
@@ -235,7 +252,7 @@ class LogisticRegression(ClassifierMixin, NetworkEstimator):
             for follower in followers:
                 follower.model = model
                 follower.on_train_begin(model)
-            for step, at in enumerate(minimize(objective.problem(), start)):
+            for step, at in enumerate(minimize(objective.problem(), start, goal)):
                 model.set_weights(objective.weights(at.w))
                 if step > 0:
                     losses.append(at.objective)
@@ -244,14 +261,17 @@ class LogisticRegression(ClassifierMixin, NetworkEstimator):
                         follower.on_epoch_end(step - 1, {"loss": at.objective})
                 reached = at.expected <= goal or at.is_precise
                 # At least one step: there is a history then, also where the start is the optimum.
-                if step > 0 and (reached or model.stop_training or step == max_iter):
+                # Without an L1 penalty the method has a last step to offer, and ends by itself.
+                over = model.stop_training or step == max_iter
+                if step > 0 and (over or (reached and objective.l1 > 0)):
                     break
         finally:
             progress.close()
             self._keep(model, resume=False)
         for follower in followers:
             follower.on_train_end(model.history)
-        return reached or model.stop_training
+        told = reached and self.tol <= _STRICT
+        return reached or model.stop_training, at.step if told else None
 
     def _by_lbfgs(self, objective: Objective, start: Vector, goal: float, max_iter: int) -> bool:
         """Train by L-BFGS, keep where it leads, and return whether that is the optimum."""

@@ -51,6 +51,7 @@ class Iterate:
     w: Vector
     objective: float
     expected: float  # by how much the next step is expected to lower the objective
+    step: Vector  # the next step
 
     @property
     def is_precise(self) -> bool:
@@ -58,11 +59,13 @@ class Iterate:
         return bool(self.expected <= _ROUNDING * abs(self.objective))
 
 
-def minimize(problem: Problem, w: Vector) -> Iterator[Iterate]:
+def minimize(problem: Problem, w: Vector, goal: float = 0.0) -> Iterator[Iterate]:
     """Yield the start and then each step's result, until the caller is content.
 
-    It ends by itself, with the last iterate once more, where no part of a step lowers the
-    objective: at the minimum, or where rounding errors of the derivatives spoil the step.
+    It ends by itself where no more than `goal`, or than rounding errors, is expected to be gained:
+    with the result of the step from there, which is known already and squares the gradient's
+    distance from 0. And it ends, with the last iterate once more, where no part of a step lowers
+    the objective: at the minimum, or where rounding errors of the derivatives spoil the step.
 
     ``expected`` estimates how far the objective is above its minimum, in whatever units the
     parameters have: for an unpenalised function it is half the squared Newton decrement.
@@ -82,9 +85,12 @@ def minimize(problem: Problem, w: Vector) -> Iterator[Iterate]:
         expected = -(linear + 0.5 * float(step @ hessian @ step))
         if not step.any():  # what is left to gain is then within rounding errors, or should be
             expected = 0.5 * _QuadraticL1(hessian, gradient, w, problem.l1).violation() ** 2
-        at = Iterate(w, objective, max(expected, 0.0))
+        at = Iterate(w, objective, max(expected, 0.0), step)
         yield at
 
+        if (expected <= goal or at.is_precise) and not penalised:
+            yield _settled(problem, at, gradient)
+            return
         size = 1.0
         while size >= _SHORTEST and linear < 0:
             trial = w + size * step
@@ -96,6 +102,17 @@ def minimize(problem: Problem, w: Vector) -> Iterator[Iterate]:
             yield at
             return
         w, objective, gradient = trial, value, slope
+
+
+def _settled(problem: Problem, at: Iterate, gradient: Vector) -> Iterate:
+    """Return where a last step leads, judged by the gradient: the objective is known too coarsely.
+
+    Without a penalty that has kinks; the same iterate where the gradient is as good as it gets.
+    """
+    objective, slope = problem.objective(at.w + at.step)
+    if float(np.abs(slope).max()) < float(np.abs(gradient).max()):
+        return Iterate(at.w + at.step, objective, at.expected, at.step)
+    return at
 
 
 def _newton_step(hessian: Matrix, gradient: Vector) -> Vector:

@@ -1,0 +1,121 @@
+"""What the comparison of optimizers says: a table of final errors, and curves of errors."""
+
+# mypy: disable-error-code="import-not-found,import-untyped"
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from benchmarks.harness import significant
+
+Run = dict[str, Any]
+YARDSTICK = "adam"  # whose best end the others are timed to
+
+
+def final_error(run: Run, of: str = "train") -> float:
+    """Return a run's last error; infinity for one that is not finite any more."""
+    value = run["points"][-1][of]
+    return float("inf") if value is None else float(value)
+
+
+def best_runs(runs: Sequence[Run]) -> dict[str, Run]:
+    """Return each optimizer's run with the smallest training error at its end."""
+    best: dict[str, Run] = {}
+    for run in runs:
+        name = run["optimizer"]
+        if name not in best or final_error(run) < final_error(best[name]):
+            best[name] = run
+    return best
+
+
+def seconds_to(run: Run, error: float) -> float | None:
+    """Return when a run's training error was first seen at `error` or below."""
+    for point in run["points"]:
+        if point["train"] is not None and point["train"] <= error:
+            return float(point["seconds"])
+    return None
+
+
+def rows(runs: Sequence[Run]) -> list[list[str]]:
+    """Return one line an optimizer, as text."""
+    best = best_runs(runs)
+    goal = final_error(best[YARDSTICK]) if YARDSTICK in best else None
+    lines = []
+    for name, run in best.items():
+        last = run["points"][-1]
+        needed = None if goal is None else seconds_to(run, goal)
+        lines.append(
+            [
+                name,
+                run["setting"],
+                f"{run['batch_size']:,}",
+                f"{last['updates']:,}",
+                f"{last['seconds']:.0f}",
+                *(f"{final_error(run, of):.4g}" for of in ("train", "test")),
+                "-" if needed is None else f"{needed:.3g}",
+                run["ended"],
+            ]
+        )
+    return lines
+
+
+HEADER = (
+    "optimizer",
+    "setting",
+    "batch",
+    "updates",
+    "seconds",
+    "train error",
+    "test error",
+    f"seconds to {YARDSTICK}'s end",
+    "ended by",
+)
+
+
+def tried(runs: Sequence[Run]) -> list[str]:
+    """Return a sentence for each optimizer of which several settings were tried."""
+    sentences = []
+    for name in dict.fromkeys(run["optimizer"] for run in runs):
+        own = [run for run in runs if run["optimizer"] == name]
+        if len(own) > 1:
+            ends = ", ".join(f"{run['setting']}: {final_error(run):.4g}" for run in own)
+            sentences.append(f"Training errors of {name} by setting: {ends}.")
+    return sentences
+
+
+def compact(points: Sequence[tuple[float, int, float, float]]) -> list[dict[str, Any]]:
+    """Return (seconds, updates, train, test) as what is stored; None for no finite number."""
+
+    def error(value: float) -> float | None:
+        return significant(value, 5) if abs(value) < float("inf") else None
+
+    return [
+        {"seconds": significant(s, 5), "updates": n, "train": error(a), "test": error(b)}
+        for s, n, a, b in points
+    ]
+
+
+def plot(runs: Sequence[Run], path: Path) -> None:
+    """Draw errors against seconds and against updates, a row of pictures a problem."""
+    from matplotlib.figure import Figure
+
+    problems = list(dict.fromkeys(run["problem"] for run in runs))
+    figure = Figure(figsize=(11, 4.5 * len(problems)), layout="constrained")
+    axes = figure.subplots(len(problems), 2, squeeze=False)
+    names = list(dict.fromkeys(run["optimizer"] for run in runs))
+    for problem, pair in zip(problems, axes, strict=True):
+        best = best_runs([run for run in runs if run["problem"] == problem])
+        for axis, of in zip(pair, ("seconds", "updates"), strict=True):
+            for name, run in best.items():
+                points = [p for p in run["points"][1:] if p["train"] is not None]
+                along = [p[of] for p in points]
+                color = f"C{names.index(name)}"
+                axis.plot(along, [p["train"] for p in points], color=color, label=name)
+                axis.plot(along, [p["test"] for p in points], color=color, linestyle=":")
+            axis.set(xscale="log", yscale="log", xlabel=of)
+            axis.set_title(f"{problem}: squared error an image (dotted: test)")
+            axis.grid(alpha=0.3)
+        pair[0].legend(fontsize="small")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    figure.savefig(path, dpi=110)
