@@ -18,6 +18,7 @@ from pyae._spec import Spec, resolve, table_of
 from pyae.schedules import Schedule, resolve_rate
 
 __all__ = [
+    "KFAC",
     "LBFGS",
     "SGD",
     "Adadelta",
@@ -436,7 +437,22 @@ class LBFGS(Optimizer):
     tolerance_grad: float = 0.0
 
 
-_TABLE = table_of(SGD, RMSprop, Adagrad, Adadelta, Adam, AdamW, Nadam, LBFGS)
+@dataclass(frozen=True)
+class KFAC(Optimizer):
+    """K-FAC."""
+
+    name: ClassVar[str] = "kfac"
+
+    learning_rate: float | Schedule = 1.0
+    damping: float = 1.0
+    decay: float = 0.95
+    inverse_every: int = 20
+    damping_every: int = 5
+    statistics_share: float = 0.125
+    curvature_share: float = 0.25
+
+
+_TABLE = table_of(SGD, RMSprop, Adagrad, Adadelta, Adam, AdamW, Nadam, LBFGS, KFAC)
 
 
 def resolve_optimizer(value: Any, argument: str = "optimizer") -> Optimizer:

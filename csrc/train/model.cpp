@@ -53,7 +53,7 @@ class TrainableModel final : public Model<T> {
   TrainableModel(const NetworkSpec& network, const OptimizerSpec& optimizer, Index n_features,
                  std::uint64_t seed)
       : network_(network, n_features, seed),
-        optimizer_(make_optimizer<T>(optimizer, network_.n_parameters())) {
+        optimizer_(make_optimizer<T>(optimizer, facts())) {
     for (const Tensor& tensor : network_.tensors()) places_.push_back(tensor);
   }
 
@@ -151,6 +151,17 @@ class TrainableModel final : public Model<T> {
   }
 
  private:
+  NetworkFacts facts() const {
+    NetworkFacts facts{network_.tensors(), network_.n_parameters(), network_.is_tied()};
+    if (!has_curvature(network_.training_loss())) {
+      facts.no_curvature = std::string("loss ") + name_of(network_.loss()) +
+                           " has no curvature by the outputs of " +
+                           name_of(network_.layer(network_.n_layers() - 1).activation()) +
+                           " that is nowhere negative";
+    }
+    return facts;
+  }
+
   static void refuse_bad_values(const Scan& scan, const std::string& name) {
     if (scan.first_bad_row < 0) return;
     throw std::invalid_argument(name + " has NaN, infinity or a value too large for " +
