@@ -114,6 +114,10 @@ def work():
     + "work = lambda: model.fit(X, epochs=1_000_000, batch_size=64)",
     "L-BFGS, one long step": WIDE.replace("random_state=0", "random_state=0, optimizer='lbfgs'")
     + "work = lambda: model.fit(X, epochs=1000, batch_size=4096)",
+    "Newton-CG": SMALL.replace("random_state=0", "random_state=0, optimizer='newton_cg'")
+    + "work = lambda: model.fit(X, epochs=1_000_000, batch_size=64)",
+    "K-FAC": SMALL.replace("random_state=0", "random_state=0, optimizer='kfac'")
+    + "work = lambda: model.fit(X, epochs=1_000_000, batch_size=64)",
     "one long step, one thread": WIDE.replace("random_state=0", "random_state=0, n_threads=1")
     + "work = lambda: model.fit(X, epochs=1000, batch_size=4096)",
     "long validation": NARROW_END
@@ -444,6 +448,8 @@ OPTIMIZERS = {
     "adamw": "pyae.optimizers.AdamW(global_clipnorm=0.1)",
     "nadam": "pyae.optimizers.Nadam(clipnorm=0.1)",
     "lbfgs": "'lbfgs'",
+    "newton_cg": "pyae.optimizers.NewtonCG(max_iterations=5)",
+    "kfac": "'kfac'",
 }
 
 

@@ -56,6 +56,8 @@ OPTIMIZERS = [
     optimizers.AdamW(clipnorm=0.1),
     optimizers.Nadam(schedules.InverseTime(0.01, 5, 0.5)),
     optimizers.LBFGS(history_size=2),
+    optimizers.NewtonCG(max_iterations=3),
+    optimizers.KFAC(inverse_every=2),
 ]
 NOISES = [None, noise.Gaussian(0.1), noise.Masking(0.3), noise.SaltAndPepper(0.2)]
 INITIALIZERS = ["glorot_normal", "he_uniform", "lecun_normal", "orthogonal", "zeros", "sparse"]

@@ -56,14 +56,26 @@ class Curvature {
   template <class Visit>
   void samples(const Team& team, const Passed& batch, Block block, std::uint64_t turn,
                const Visit& visit) {
+    sample(enter(team, batch, block), batch, turn,
+           [&](const Layer<T>&, Index l, const T* x, const T* dz) { visit(l, x, dz); });
+  }
+
+  // out (n_parameters) = an estimate of G's diagonal, sum_i x_i^2 dz_i^2 of such dz; what different
+  // uses of one kernel have to do with each other is left out.
+  void diagonal(const Team& team, const Passed& batch, Block block, std::uint64_t turn, T* out) {
     const Pass<T> pass = enter(team, batch, block);
-    T* delta = delta_[0].ensure(size_);
-    sample_curvature_rows(team, network_.training_loss(), targets_, states_.back().y, block.count,
-                          network_.n_outputs(), weights_, scale(batch, block),
-                          Random(network_.seed(), Stream::curvature, turn), delta);
-    to_dz(pass, delta);
-    back_propagate(pass, [&](const Layer<T>&, Index l, const T* x, const T* dz) {
-      visit(l, x, dz);
+    const auto squares = [&](const T* from, Index n, Buffer<T>& buffer) {
+      T* to = buffer.ensure(n);
+      team.for_ranges(n, kPassGrain, 0.3, [&](Index begin, Index end) {
+        map_row(from + begin, to + begin, end - begin, [](Vec<T> v) { return v * v; });
+      });
+      return to;
+    };
+    std::fill_n(batch.work.touched.get(), states_.size(), false);
+    sample(pass, batch, turn, [&](const Layer<T>& layer, Index, const T* x, const T* dz) {
+      layer.backward_parameters(pass, squares(x, block.count * layer.inputs(), tangent_[0]),
+                                squares(dz, block.count * layer.units(), tangent_[1]), out,
+                                batch.work.touched.get());
     });
   }
 
@@ -135,6 +147,17 @@ class Curvature {
     if (std::holds_alternative<Linear>(*state.activation)) return;
     activate_vjp(pass.team, *state.activation, state.z, state.y, delta, delta, pass.batch,
                  network_.n_outputs());
+  }
+
+  template <class Visit>
+  void sample(const Pass<T>& pass, const Passed& batch, std::uint64_t turn, const Visit& visit) {
+    T* delta = delta_[0].ensure(size_);
+    sample_curvature_rows(pass.team, network_.training_loss(), targets_, states_.back().y,
+                          pass.batch, network_.n_outputs(), weights_,
+                          scale(batch, {0, pass.batch}),
+                          Random(network_.seed(), Stream::curvature, turn), delta);
+    to_dz(pass, delta);
+    back_propagate(pass, visit);
   }
 
   template <class Visit>

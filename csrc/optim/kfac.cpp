@@ -53,12 +53,16 @@ class KfacOptimizer final : public Optimizer<T> {
 
     average_factors(team, objective, w);
     const bool due = state.step < 3 || state.step % settings_.inverse_every == 0;
-    if (state.scalar == 0) state.scalar = settings_.damping * mean_curvature();
+    const Block rows =
+        block_of_turn(objective.rows(), settings_.curvature_share, state.step);
+    if (state.scalar == 0) {
+      state.scalar = first_damping(settings_.damping, objective, rows, w, g, square);
+    }
     if (due && !invert_factors(team)) return Outcome::diverged;
 
     precondition(team, g);
     const T* previous = state.step > 0 ? state.slots.data() : nullptr;  // the last change
-    const Quadratic model = minimize_model(team, tensors, objective, w, g, previous);
+    const Quadratic model = minimize_model(team, tensors, objective, rows, w, g, previous);
     if (!std::isfinite(model.fall)) return Outcome::diverged;
     const double rate = this->learning_rate();
     const T alpha = static_cast<T>(rate * model.alpha), mu = static_cast<T>(rate * model.mu);
@@ -72,7 +76,7 @@ class KfacOptimizer final : public Optimizer<T> {
     if (!std::isfinite(dot(team, trial, trial, n_))) return Outcome::diverged;
 
     ++state.step;
-    if (state.step % settings_.damping_every == 0) {
+    if (state.step <= kEarly || state.step % settings_.damping_every == 0) {
       const double fall = model.fall * rate * (2 - rate);  // of the model, not positive
       adapt_damping((objective.evaluate(trial, nullptr) - loss) / fall);
     }
@@ -112,23 +116,14 @@ class KfacOptimizer final : public Optimizer<T> {
     size_ = next;
   }
 
-  // Another stretch of the batch's rows in each step: small, but not too small to tell.
-  Block rows_of_turn(Index rows, double share) const {
-    constexpr Index kFew = 256;
-    const auto wanted = static_cast<Index>(std::ceil(share * static_cast<double>(rows)));
-    const Index count = std::min(rows, std::max(wanted, kFew));
-    return {static_cast<Index>(this->state_.step) % (rows / count) * count, count};
-  }
-
   void average_factors(const Team& team, Objective<T>& objective, const T* w) {
-    const Block rows = rows_of_turn(objective.rows(), settings_.statistics_share);
+    const Block rows = 
+        block_of_turn(objective.rows(), settings_.statistics_share, this->state_.step);
     const auto step = static_cast<double>(this->state_.step);
     const double keep = std::min(1 - 1 / (step + 1), settings_.decay);
     T* product = product_.ensure(std::max(widest_ * widest_, largest_));
     T* column = column_.ensure(widest_);
-    objective.sample(
-        rows, w, static_cast<std::uint64_t>(this->state_.step),
-        [&](Index layer, const T* x, const T* dz) {
+    const auto take = [&](Index layer, const T* x, const T* dz) {
           const FactoredBlock& block = blocks_[static_cast<std::size_t>(layer)];
           const double one = 1 / static_cast<double>(rows.count);
           T *a = slot(block.a), *g = slot(block.g);
@@ -142,7 +137,8 @@ class KfacOptimizer final : public Optimizer<T> {
           matmul(team, scratch_, transposed(dz, rows.count, block.units),
                  plain(dz, rows.count, block.units), product);
           average(team, product, block.units, keep, 1 - keep, g, block.units);
-        });
+    };
+    objective.sample(rows, w, static_cast<std::uint64_t>(this->state_.step), std::cref(take));
   }
 
   // The upper left (n, n) of a (stride, stride): keep a + take x.
@@ -176,15 +172,6 @@ class KfacOptimizer final : public Optimizer<T> {
     double sum = 0;
     for (Index i = 0; i < n; ++i) sum += static_cast<double>(a[i * (n + 1)]);
     return sum;
-  }
-
-  // The mean of the approximation's diagonal.
-  double mean_curvature() {
-    double sum = 0;
-    for (const FactoredBlock& block : blocks_) {
-      sum += trace(block.a, block.rows()) * trace(block.g, block.units);
-    }
-    return std::max(sum / static_cast<double>(n_), static_cast<double>(kLeast));
   }
 
   // (A + pi d I)^-1 and (G + d / pi I)^-1, d^2 being the damping and the penalty together. Where
@@ -235,9 +222,9 @@ class KfacOptimizer final : public Optimizer<T> {
 
   // The least value of g d + d' (G + damping) d / 2 over d = alpha change + mu previous.
   Quadratic minimize_model(const Team& team, const std::vector<Tensor>& tensors,
-                           Objective<T>& objective, const T* w, const T* g, const T* previous) {
+                           Objective<T>& objective, Block rows, const T* w, const T* g,
+                           const T* previous) {
     const T* change = change_.data();
-    const Block rows = rows_of_turn(objective.rows(), settings_.curvature_share);
     auto [cc, cp, pp] = objective.gauss_newton_forms(rows, w, change, previous);
     const double damping = this->state_.scalar;
     const auto form = [&](const T* u, const T* v) {
@@ -262,11 +249,12 @@ class KfacOptimizer final : public Optimizer<T> {
   void adapt_damping(double ratio) {
     const double factor = std::pow(0.95, static_cast<double>(settings_.damping_every));
     double& damping = this->state_.scalar;
-    if (ratio > 0.75) damping = std::max(damping * factor, static_cast<double>(kLeast));
+    if (ratio > 0.75) damping = std::max(damping * factor, kLeastDamping<T>);
     if (!(ratio >= 0.25)) damping /= factor;
   }
 
-  static constexpr T kLeast = std::numeric_limits<T>::min();
+  // In so many steps at first the damping is looked at in each: nobody knew where to start.
+  static constexpr std::int64_t kEarly = 20;
 
   Kfac settings_;
   Index n_, size_ = 0, widest_ = 0, largest_ = 0;

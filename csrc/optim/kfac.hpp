@@ -10,7 +10,7 @@ namespace pyae {
 struct Kfac {
   static constexpr const char* name = "kfac";
   static constexpr double default_learning_rate = 1;
-  double damping = 1;       // the first lambda, in units of the curvature's mean
+  double damping = 1;        // the first lambda, in units of the curvature along the gradient
   double decay = 0.95;      // of the factors' exponential average
   Index inverse_every = 20;  // steps
   Index damping_every = 5;  // steps

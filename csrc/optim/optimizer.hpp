@@ -42,6 +42,8 @@ class Objective {
   // first; the mean of dz' dz is that of G's block of z. Another `turn` brings other random dz.
   using Visit = std::function<void(Index layer, const T* x, const T* dz)>;
   virtual void sample(Block block, const T* w, std::uint64_t turn, const Visit& visit) = 0;
+  // An estimate of G's diagonal (n) from such dz.
+  virtual void curvature_diagonal(Block block, const T* w, std::uint64_t turn, T* out) = 0;
 };
 
 enum class Outcome {

@@ -4,6 +4,7 @@
 #include "optim/first_order.hpp"
 #include "optim/kfac.hpp"
 #include "optim/lbfgs.hpp"
+#include "optim/newton_cg.hpp"
 
 namespace pyae {
 
@@ -17,7 +18,7 @@ struct Extended<std::variant<Items...>, More...> {
 }  // namespace detail
 
 // First-order ones have their own list; to add one that re-evaluates, write its name here.
-using OptimizerKind = detail::Extended<FirstOrderRule, Lbfgs, Kfac>::type;
+using OptimizerKind = detail::Extended<FirstOrderRule, Lbfgs, NewtonCg, Kfac>::type;
 
 // Throws std::invalid_argument for an unknown name, a field outside its limits, or a network that
 // the optimizer cannot train.
@@ -29,6 +30,8 @@ std::unique_ptr<Optimizer<T>> make_optimizer(OptimizerSpec spec, const NetworkFa
         using Item = std::decay_t<decltype(item)>;
         if constexpr (std::is_same_v<Item, Lbfgs>) {
           return make_lbfgs<T>(std::move(spec), item, network.n_parameters);
+        } else if constexpr (std::is_same_v<Item, NewtonCg>) {
+          return make_newton_cg<T>(std::move(spec), item, network);
         } else if constexpr (std::is_same_v<Item, Kfac>) {
           return make_kfac<T>(std::move(spec), item, network);
         } else {

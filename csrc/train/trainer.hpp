@@ -112,6 +112,9 @@ class BatchObjective final : public Objective<T> {
               const typename Objective<T>::Visit& visit) override {
     curvature_.samples(team_, passed(w), block, turn, visit);
   }
+  void curvature_diagonal(Block block, const T* w, std::uint64_t turn, T* out) override {
+    curvature_.diagonal(team_, passed(w), block, turn, out);
+  }
   // The loss at the network's own parameters. g holds their gradient already where the last step
   // ended there, on the same batch.
   const BatchLoss& at_parameters(T* g) {
