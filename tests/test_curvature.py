@@ -134,6 +134,12 @@ def differences(f: Callable[[Array], Array], x: Array, h: float = 1e-5) -> Array
     return np.stack(columns, axis=1)
 
 
+def product(model: pyae.Sequential, X: Array, y: Array, weights: Array | None, v: Array) -> Array:
+    """Return G v."""
+    columns = y.reshape(len(y), -1)
+    return np.asarray(model._built_network().gauss_newton(X, columns, weights, v, 1))
+
+
 @pytest.mark.parametrize("weighted", [False, True])
 @pytest.mark.parametrize("case", CASES)
 def test_products_are_those_of_its_definition(case: str, weighted: bool) -> None:
@@ -155,19 +161,15 @@ def test_products_are_those_of_its_definition(case: str, weighted: bool) -> None
     H = differences(lambda p: outer.gradient(y, p, sample_weight=weights), outputs(w), 1e-6)
     G = J.T @ H @ J
     for v in rng.normal(size=(3, w.size)):
-        actual = model._built_network().gauss_newton(X, y, weights, v, 1)
+        actual = product(model, X, y, weights, v)
         np.testing.assert_allclose(actual, G @ v, atol=1e-6 * np.abs(G @ v).max())
 
     other = reference.Network(model.spec, 5, seed=3, dtype="float64")
     other.set_weights(model.get_weights())
     u, v = rng.normal(size=(2, w.size))
     curvature = Curvature(other, X, y, weights)
-    np.testing.assert_allclose(curvature.product(v), actual_product(model, X, y, weights, v))
-    np.testing.assert_allclose(curvature.form(u, v), u @ actual_product(model, X, y, weights, v))
-
-
-def actual_product(model: pyae.Sequential, X: Array, y: Array, weights: Array, v: Array) -> Array:
-    return model._built_network().gauss_newton(X, y, weights, v, 1)
+    np.testing.assert_allclose(curvature.product(v), product(model, X, y, weights, v))
+    np.testing.assert_allclose(curvature.form(u, v), u @ product(model, X, y, weights, v))
 
 
 LINEAR = {
@@ -194,7 +196,7 @@ def test_of_one_layer_it_is_the_hessian(loss: str) -> None:
     model._built_network().set_parameters(w)
     for v in rng.normal(size=(3, w.size)):
         expected = hessian @ v
-        actual = actual_product(model, X, y, None, v)
+        actual = product(model, X, y, None, v)
         np.testing.assert_allclose(actual, expected, atol=1e-6 * np.abs(expected).max())
 
 
@@ -237,6 +239,6 @@ def test_other_losses_are_refused(loss: str, activation: str, optimizer: str) ->
         model.build(2)
     model = pyae.Sequential([pyae.Dense(3, activation)], loss, "sgd").build(2)
     with pytest.raises(ValueError, match="no Gauss-Newton matrix"):
-        actual_product(model, np.ones((1, 2)), np.ones((1, 3)), None, np.ones(9))
+        product(model, np.ones((1, 2)), np.ones((1, 3)), None, np.ones(9))
     with pytest.raises(ValueError, match="v must have 9 values"):
-        actual_product(model, np.ones((1, 2)), np.ones((1, 3)), None, np.ones(8))
+        product(model, np.ones((1, 2)), np.ones((1, 3)), None, np.ones(8))

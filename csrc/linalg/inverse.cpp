@@ -45,10 +45,10 @@ bool invert_small(double* a, Index n) {
 bool invert(const Team& team, InverseScratch& scratch, double* a, Index n, double* room) {
   if (n <= kSmall) return invert_small(a, n);
   const Index top = (n / 2 + 15) / 16 * 16, rest = n - top;
-  double* const A = room;              // (top, top)
-  double* const X = A + top * top;     // (top, rest)
-  double* const Y = X + top * rest;    // (top, rest)
-  double* const S = Y + top * rest;    // (rest, rest)
+  double* const A = room;            // (top, top)
+  double* const X = A + top * top;   // (top, rest)
+  double* const Y = X + top * rest;  // (top, rest)
+  double* const S = Y + top * rest;  // (rest, rest)
   double* const next = S + rest * rest;
   const Operand<double> b{a + top, top, rest, n, 1}, b_transposed{a + top, rest, top, 1, n};
   const auto product = [&](const Operand<double>& left, const Operand<double>& right, double* c,

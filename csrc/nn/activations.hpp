@@ -575,9 +575,10 @@ inline constexpr bool kRowwise<A, std::void_t<decltype(std::declval<A>().forward
 template <class A, class = void>
 inline constexpr bool kHasJvp = false;
 template <class A>
-inline constexpr bool kHasJvp<A, std::void_t<decltype(std::declval<A>().jvp_row(
-                                     (const float*)nullptr, (const float*)nullptr,
-                                     (float*)nullptr, Index{}))>> = true;
+inline constexpr bool
+    kHasJvp<A, std::void_t<decltype(std::declval<A>().jvp_row(
+                   (const float*)nullptr, (const float*)nullptr, (float*)nullptr, Index{}))>> =
+        true;
 }  // namespace detail
 
 inline bool is_rowwise(const Activation& activation) {

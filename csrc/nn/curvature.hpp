@@ -153,8 +153,7 @@ class Curvature {
   void sample(const Pass<T>& pass, const Passed& batch, std::uint64_t turn, const Visit& visit) {
     T* delta = delta_[0].ensure(size_);
     sample_curvature_rows(pass.team, network_.training_loss(), targets_, states_.back().y,
-                          pass.batch, network_.n_outputs(), weights_,
-                          scale(batch, {0, pass.batch}),
+                          pass.batch, network_.n_outputs(), weights_, scale(batch, {0, pass.batch}),
                           Random(network_.seed(), Stream::curvature, turn), delta);
     to_dz(pass, delta);
     back_propagate(pass, visit);
@@ -168,9 +167,9 @@ class Curvature {
   const Network<T>& network_;
   const T *x_ = nullptr, *targets_ = nullptr, *weights_ = nullptr;  // of the block
   std::vector<LayerState<T>> states_;
-  Index size_ = 0;                    // rows of the block times the widest layer
-  Buffer<T> tangent_[4], delta_[2];   // (block, widest layer)
-  Buffer<T> output_;                  // (block, outputs)
+  Index size_ = 0;                   // rows of the block times the widest layer
+  Buffer<T> tangent_[4], delta_[2];  // (block, widest layer)
+  Buffer<T> output_;                 // (block, outputs)
 };
 
 }  // namespace pyae

@@ -11,8 +11,8 @@ inline constexpr bool
         true;
 
 template <class L>
-inline constexpr bool kOfSoftmax = std::is_same_v<L, CategoricalCrossentropy> ||
-                                   std::is_same_v<L, SparseCategoricalCrossentropy>;
+inline constexpr bool kOfSoftmax =
+    std::is_same_v<L, CategoricalCrossentropy> || std::is_same_v<L, SparseCategoricalCrossentropy>;
 
 // How H is made from the diagonal of a row: factor (diag(d) [- d d^T]).
 template <class T>
@@ -28,9 +28,9 @@ RowCurvature<T> diagonal_row(const L& loss, const T* t, const T* p, Index n, T* 
     Softmax{}.forward_row(p, d, n);
     if constexpr (std::is_same_v<L, CategoricalCrossentropy>) {
       const T total = detail::row_sum<T>(n, [&](Index i, Index c) { return load_up_to(t + i, c); });
-      return {total * static_cast<T>(1 - loss.label_smoothing) +
-                  static_cast<T>(loss.label_smoothing),
-              true};
+      return {
+          total * static_cast<T>(1 - loss.label_smoothing) + static_cast<T>(loss.label_smoothing),
+          true};
     } else {
       return {loss.ignores(static_cast<double>(t[0])) ? T(0) : T(1), true};
     }
@@ -133,9 +133,8 @@ void sample_curvature_rows(const Team& team, const Loss& loss, const T* t, const
     if (row.minus_square) {
       sum = detail::row_sum<T>(columns, [&](Index j, Index c) { return load_up_to(d + j, c); });
     }
-    map_row(d, d, columns, [&](Vec<T> r) {
-      return (r - r * r * (sum - Vec<T>{})) * (factor - Vec<T>{});
-    });
+    map_row(d, d, columns,
+            [&](Vec<T> r) { return (r - r * r * (sum - Vec<T>{})) * (factor - Vec<T>{}); });
   });
 }
 

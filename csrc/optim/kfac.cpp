@@ -14,7 +14,7 @@ namespace {
 struct FactoredBlock {
   Index layer, offset, inputs, units;
   bool has_bias;
-  double l2;                       // the kernel's penalty
+  double l2;                         // the kernel's penalty
   Index a, g, a_inverse, g_inverse;  // offsets of (rows, rows) and (units, units)
 
   Index rows() const { return inputs + (has_bias ? 1 : 0); }
@@ -53,8 +53,7 @@ class KfacOptimizer final : public Optimizer<T> {
 
     average_factors(team, objective, w);
     const bool due = state.step < 3 || state.step % settings_.inverse_every == 0;
-    const Block rows =
-        block_of_turn(objective.rows(), settings_.curvature_share, state.step);
+    const Block rows = block_of_turn(objective.rows(), settings_.curvature_share, state.step);
     if (state.scalar == 0) {
       state.scalar = first_damping(settings_.damping, objective, rows, w, g, square);
     }
@@ -117,26 +116,26 @@ class KfacOptimizer final : public Optimizer<T> {
   }
 
   void average_factors(const Team& team, Objective<T>& objective, const T* w) {
-    const Block rows = 
+    const Block rows =
         block_of_turn(objective.rows(), settings_.statistics_share, this->state_.step);
     const auto step = static_cast<double>(this->state_.step);
     const double keep = std::min(1 - 1 / (step + 1), settings_.decay);
     T* product = product_.ensure(std::max(widest_ * widest_, largest_));
     T* column = column_.ensure(widest_);
     const auto take = [&](Index layer, const T* x, const T* dz) {
-          const FactoredBlock& block = blocks_[static_cast<std::size_t>(layer)];
-          const double one = 1 / static_cast<double>(rows.count);
-          T *a = slot(block.a), *g = slot(block.g);
-          matmul(team, scratch_, transposed(x, rows.count, block.inputs),
-                 plain(x, rows.count, block.inputs), product);
-          average(team, product, block.inputs, keep, (1 - keep) * one, a, block.rows());
-          if (block.has_bias) {
-            column_sums(team, x, rows.count, block.inputs, column);
-            average_last(column, block.inputs, keep, (1 - keep) * one, a);
-          }
-          matmul(team, scratch_, transposed(dz, rows.count, block.units),
-                 plain(dz, rows.count, block.units), product);
-          average(team, product, block.units, keep, 1 - keep, g, block.units);
+      const FactoredBlock& block = blocks_[static_cast<std::size_t>(layer)];
+      const double one = 1 / static_cast<double>(rows.count);
+      T *a = slot(block.a), *g = slot(block.g);
+      matmul(team, scratch_, transposed(x, rows.count, block.inputs),
+             plain(x, rows.count, block.inputs), product);
+      average(team, product, block.inputs, keep, (1 - keep) * one, a, block.rows());
+      if (block.has_bias) {
+        column_sums(team, x, rows.count, block.inputs, column);
+        average_last(column, block.inputs, keep, (1 - keep) * one, a);
+      }
+      matmul(team, scratch_, transposed(dz, rows.count, block.units),
+             plain(dz, rows.count, block.units), product);
+      average(team, product, block.units, keep, 1 - keep, g, block.units);
     };
     objective.sample(rows, w, static_cast<std::uint64_t>(this->state_.step), std::cref(take));
   }

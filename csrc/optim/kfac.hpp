@@ -11,9 +11,9 @@ struct Kfac {
   static constexpr const char* name = "kfac";
   static constexpr double default_learning_rate = 1;
   double damping = 1;        // the first lambda, in units of the curvature along the gradient
-  double decay = 0.95;      // of the factors' exponential average
+  double decay = 0.95;       // of the factors' exponential average
   Index inverse_every = 20;  // steps
-  Index damping_every = 5;  // steps
+  Index damping_every = 5;   // steps
   double statistics_share = 0.125;  // of a batch, that the factors are estimated on
   double curvature_share = 0.25;    // of a batch, that the quadratic model is computed on
   template <class Visit>

@@ -37,15 +37,14 @@ class NewtonCgOptimizer final : public Optimizer<T> {
     const Block rows = block_of_turn(objective.rows(), settings_.curvature_share, state.step);
     const T* last = state.slots.data();
     double damping = state.scalar;
-    objective.curvature_diagonal(rows, w, static_cast<std::uint64_t>(state.step),
-                                 diagonal_.data());
+    objective.curvature_diagonal(rows, w, static_cast<std::uint64_t>(state.step), diagonal_.data());
     if (damping == 0) {
       damping = first_damping(settings_.damping, objective, rows, w, g, square);
     }
     bool warm = state.step > 0;
     for (int attempt = 0; attempt < kAttempts; ++attempt) {
-      const auto solution = minimize_model(team, tensors, objective, rows, damping, w, g,
-                                           warm ? last : nullptr);
+      const auto solution =
+          minimize_model(team, tensors, objective, rows, damping, w, g, warm ? last : nullptr);
       if (!std::isfinite(solution.fall)) return Outcome::diverged;
       // What the model promises is lost in the loss's rounding errors.
       if (-solution.fall <= kNoise * std::abs(loss)) return Outcome::converged;

@@ -11,9 +11,9 @@ namespace pyae {
 struct NewtonCg {
   static constexpr const char* name = "newton_cg";
   static constexpr double default_learning_rate = 1;
-  double damping = 1;            // the first lambda, in units of the curvature along the gradient
-  Index max_iterations = 100;    // of conjugate gradients in a step
-  double tolerance = 5e-4;       // they end when an iteration lowers the model by less, relatively
+  double damping = 1;             // the first lambda, in units of the curvature along the gradient
+  Index max_iterations = 100;     // of conjugate gradients in a step
+  double tolerance = 5e-4;        // they end when an iteration lowers the model by less, relatively
   double curvature_share = 0.25;  // of a batch, that G is computed on
   template <class Visit>
   void fields(Visit&& visit) {

@@ -52,8 +52,7 @@ class TrainableModel final : public Model<T> {
  public:
   TrainableModel(const NetworkSpec& network, const OptimizerSpec& optimizer, Index n_features,
                  std::uint64_t seed)
-      : network_(network, n_features, seed),
-        optimizer_(make_optimizer<T>(optimizer, facts())) {
+      : network_(network, n_features, seed), optimizer_(make_optimizer<T>(optimizer, facts())) {
     for (const Tensor& tensor : network_.tensors()) places_.push_back(tensor);
   }
 
@@ -159,11 +158,10 @@ class TrainableModel final : public Model<T> {
     Workspace<T> work;
     BatchReader<T> reader;
     const auto batch = reader.read(team, data, NoCorruption{}, 0, 0, nullptr, 0, data.x.rows);
-    const Index counted = network_.evaluate(team, work, batch.x, batch.t, batch.weights,
-                                            data.x.rows).counted;
+    const Index counted =
+        network_.evaluate(team, work, batch.x, batch.t, batch.weights, data.x.rows).counted;
     Curvature<T>(network_).product(
-        team,
-        {work, batch.x, batch.t, batch.weights, data.x.rows, counted, network_.parameters()},
+        team, {work, batch.x, batch.t, batch.weights, data.x.rows, counted, network_.parameters()},
         {0, data.x.rows}, v, out);
   }
 

@@ -243,7 +243,8 @@ class Trainer {
     const Index n = data.x.rows;
     const Team undisturbed(team.threads());  // an update is never left half done
     const bool clean = std::holds_alternative<NoCorruption>(corruption);
-    const bool whole = batch_size == n && optimizer.ends_where_evaluated();  // read in place, in any order
+    const bool whole =
+        batch_size == n && optimizer.ends_where_evaluated();  // read in place, in any order
     Index* order = nullptr;
     if (options.shuffle && !whole) {
       std::iota(order_.begin(), order_.end(), Index{0});

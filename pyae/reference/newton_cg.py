@@ -101,6 +101,8 @@ class NewtonCG(Optimizer):
         rz = float(np.sum(r * p))
         values = [float(np.sum((g - r) * d)) / 2]
         for i in range(1, self.max_iterations + 1):
+            if rz <= 0:
+                break
             Bp = curvature.product(p) + more * p
             alpha = rz / float(np.sum(p * Bp))
             d, r = d + alpha * p, r - alpha * Bp
