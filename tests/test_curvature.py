@@ -210,7 +210,7 @@ def test_samples_have_its_covariance(case: str) -> None:
     network = reference.Network(model.spec, 5, seed=3, dtype="float64")
     network.set_weights(model.get_weights())
     curvature = Curvature(network, X, y)
-    n = 4000
+    n = 1000
     mean = 0.0
     for turn in range(n):
         _, x, dz = curvature.samples(turn)[0]  # of the last layer

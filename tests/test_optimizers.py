@@ -233,6 +233,8 @@ def test_fifty_updates_are_the_reference(optimizer: Any, problem: str) -> None:
     run = run_of(problem)
     if optimizer.name == "kfac" and "tied" in problem:
         pytest.skip("refused: test_kfac")
+    if optimizer.name == "newton_cg":
+        pytest.skip("conjugate gradients make much of rounding errors: fewer of them in test_newton_cg")
     model = run.model(optimizer)
     history = run.fit(model)
     network, expected = run.train_reference(model)

@@ -22,14 +22,16 @@ if TYPE_CHECKING:
     from .network import BatchLoss, Network
 
 EARLY = 20  # steps in each of which the damping is adapted: nobody knew where to start
+FAR = 0.25  # a step that is longer than so much of w is looked at too
+SHORTER = 12  # times that a step may be made shorter
 
 
 class KFAC(Optimizer):
     """``w += rate (alpha Delta + mu delta)``, delta being the last change of w.
 
-    ``Delta = -(A + pi c I)^-1 dV (G + c/pi I)^-1`` with ``c = sqrt(damping)``, layer by layer; A
-    and G are averages of ``x^T x`` and ``dz^T dz``. `step` and slots of the first-order ones are not
-    used; `minimize` takes a network and a batch.
+    ``Delta = -(A + pi gamma I)^-1 dV (G + gamma/pi I)^-1``, layer by layer; A and G are averages of
+    ``x^T x`` and ``dz^T dz``. `step` and slots of the first-order ones are not used; `minimize`
+    takes a network and a batch.
     """
 
     def __init__(
@@ -47,6 +49,7 @@ class KFAC(Optimizer):
         self.inverse_every, self.damping_every = inverse_every, damping_every
         self.statistics_share, self.curvature_share = statistics_share, curvature_share
         self.damping = 0.0  # lambda
+        self.gamma = 0.0  # what the factors are damped by
         self.factors: dict[int, tuple[Array, Array]] = {}  # A (inputs + 1, same), G (units, same)
         self.inverses: dict[int, tuple[Array, Array]] = {}
         self.change: Array | None = None
@@ -70,32 +73,40 @@ class KFAC(Optimizer):
         curvature = Curvature(network, X, Y, weight, rows)
         if self.iterations == 0:
             self.damping = self.first_damping * curvature.form(g, g) / float(np.sum(g * g))
+            self.gamma = math.sqrt(self.damping)
         if self.iterations < 3 or self.iterations % self.inverse_every == 0:
-            self._invert(network)
-
-        # Section 7: alpha and mu that minimise the quadratic model with the exact G.
-        more = self.damping + 2 * network.l2_penalties  # (n_parameters,)
-        directions = [self._precondition(network, g)]
-        if self.change is not None:
-            directions.append(self.change)
-        B = np.array(
-            [[curvature.form(u, v) + np.sum(more * u * v) for v in directions] for u in directions]
-        )
-        slopes = np.array([np.sum(g * u) for u in directions])
-        if len(directions) == 2 and np.linalg.det(B) <= 1e-10 * B[0, 0] * B[1, 1]:
-            directions, B, slopes = directions[:1], B[:1, :1], slopes[:1]
-        factors = -np.linalg.solve(B, slopes)
-        self.change = rate * sum(f * u for f, u in zip(factors, directions, strict=True))
-        network.parameters[...] = w + self.change
+            proposals = []  # section 6.6
+            shrink = 0.95 ** (self.inverse_every / 2) if self.iterations >= self.inverse_every else 1
+            for gamma in dict.fromkeys((self.gamma, shrink * self.gamma, self.gamma / shrink)):
+                self._invert(network, gamma)
+                proposals.append((*self._propose(network, curvature, g), gamma, self.inverses))
+            fall, change, self.gamma, self.inverses = min(proposals, key=lambda p: p[0])
+        else:
+            fall, change = self._propose(network, curvature, g)
+        noise = np.finfo(w.dtype).eps * abs(batch.total)
+        if -fall <= noise:  # nothing is left to gain
+            return rate
+        self.change = change = rate * change
+        network.parameters[...] = w + change
 
         self.iterations += 1
-        if self.iterations <= EARLY or self.iterations % self.damping_every == 0:  # section 6.5
-            fall = float(factors @ slopes) / 2 * rate * (2 - rate)
-            ratio = (network.batch_loss(X, Y, weight).total - batch.total) / fall
+        far = np.linalg.norm(change) > FAR * np.linalg.norm(w)
+        if far or self.iterations <= EARLY or self.iterations % self.damping_every == 0:
+            factor = 0.95**self.damping_every  # section 6.5
+            loss = network.batch_loss(X, Y, weight).total
+            ratio = (loss - batch.total) / (fall * rate * (2 - rate))
             if ratio > 0.75:
-                self.damping *= 0.95**self.damping_every
+                self.damping *= factor
             if ratio < 0.25:
-                self.damping /= 0.95**self.damping_every
+                self.damping /= factor
+            for i in range(1, SHORTER + 1):  # the model was wrong: a part of the step, or none
+                if loss <= batch.total + noise:
+                    break
+                self.damping /= factor
+                change = change / 4 if i < SHORTER else 0 * change
+                network.parameters[...] = w + change
+                loss = network.batch_loss(X, Y, weight).total
+            self.change = change
         return rate
 
     def _average(self, network: Network, curvature: Curvature) -> None:
@@ -110,11 +121,28 @@ class KFAC(Optimizer):
                 G = keep * self.factors[layer][1] + (1 - keep) * G
             self.factors[layer] = A, G
 
-    def _invert(self, network: Network) -> None:
+    def _propose(self, network: Network, curvature: Curvature, g: Array) -> tuple[float, Array]:
+        """Section 7: the least value of the model with the exact G, and the change that has it."""
+        more = self.damping + 2 * network.l2_penalties  # (n_parameters,)
+        directions = [self._precondition(network, g)]
+        if self.change is not None:
+            directions.append(self.change)
+        B = np.array(
+            [[curvature.form(u, v) + np.sum(more * u * v) for v in directions] for u in directions]
+        )
+        slopes = np.array([np.sum(g * u) for u in directions])
+        if len(directions) == 2 and np.linalg.det(B) <= 1e-10 * B[0, 0] * B[1, 1]:
+            directions, B, slopes = directions[:1], B[:1, :1], slopes[:1]
+        factors = -np.linalg.solve(B, slopes)
+        change = sum(f * u for f, u in zip(factors, directions, strict=True))
+        return float(factors @ slopes) / 2, np.asarray(change)
+
+    def _invert(self, network: Network, gamma: float) -> None:
         """Section 6.3: factored Tikhonov damping."""
+        self.inverses = {}
         for layer, (A, G) in self.factors.items():
             l2 = (network.layers[layer].spec.kernel_regularizer or {}).get("l2", 0.0)
-            c = math.sqrt(self.damping + 2 * l2)
+            c = math.sqrt(gamma**2 + 2 * l2)
             pi = math.sqrt((np.trace(A) / len(A)) / (np.trace(G) / len(G)))
             self.inverses[layer] = (
                 np.linalg.inv(A + pi * c * np.eye(len(A))),
