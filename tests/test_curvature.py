@@ -115,9 +115,7 @@ def build(layers: Layers, loss: Any, linear_end: bool = False) -> pyae.Sequentia
     made = layers()
     if linear_end:
         spec = made[-1]
-        made[-1] = pyae.Dense(
-            spec.units, "linear", use_bias=spec.use_bias, tied_to=spec.tied_to
-        )
+        made[-1] = pyae.Dense(spec.units, "linear", use_bias=spec.use_bias, tied_to=spec.tied_to)
     model = pyae.Sequential(made, loss, "sgd", dtype="float64", random_state=3).build(5)
     rng = np.random.default_rng(4)
     model.set_weights([w + 0.3 * rng.normal(size=w.shape) for w in model.get_weights()])

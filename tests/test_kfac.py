@@ -1,4 +1,4 @@
-"""K-FAC: closed forms, real data, and its manners; the updates themselves are in test_optimizers."""
+"""K-FAC and Newton-CG: closed forms, real data, manners; each update of K-FAC: test_optimizers."""
 
 from __future__ import annotations
 
@@ -80,7 +80,7 @@ def test_multinomial_regression_reaches_scikit_learn_s_optimum(optimizer: Any) -
     layer = pyae.Dense(10, "softmax", kernel_regularizer=L2(l2))
     loss = "sparse_categorical_crossentropy"
     model = pyae.Sequential([layer], loss, optimizer, dtype="float64", random_state=0)
-    model.fit(X, y, epochs=15 if optimizer.name == "newton_cg" else 120, batch_size=len(X))
+    model.fit(X, y, epochs=60 if optimizer.name == "newton_cg" else 120, batch_size=len(X))
     other = linear_model.LogisticRegression(C=1.0, tol=1e-10, max_iter=1000).fit(X, y)
     W, b = model.get_weights()
     model.set_weights([other.coef_.T, other.intercept_])

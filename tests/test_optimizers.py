@@ -234,7 +234,7 @@ def test_fifty_updates_are_the_reference(optimizer: Any, problem: str) -> None:
     if optimizer.name == "kfac" and "tied" in problem:
         pytest.skip("refused: test_kfac")
     if optimizer.name == "newton_cg":
-        pytest.skip("conjugate gradients make much of rounding errors: fewer of them in test_newton_cg")
+        pytest.skip("conjugate gradients magnify rounding errors: fewer of them in test_newton_cg")
     model = run.model(optimizer)
     history = run.fit(model)
     network, expected = run.train_reference(model)
@@ -301,9 +301,7 @@ def test_one_update_by_hand() -> None:
     # A change of w by 0.1 leaves the slope too steep; ten times that, the most that is tried, is on
     # the way to where the parabola has its minimum.
     after.append((optimizers.LBFGS(rate), 3 - 10 * rate))
-    # Newton's step is one of -2. Half of it is left by a damping as large as the curvature of 2, but
-    # not where the length of the step is chosen with that damping once more: the model
-    # 4 d + (2 + 2) d^2 / 2 is least at -1.
+    # With a damping as large as the curvature of 2, the model 4 d + (2 + 2) d^2 / 2 is least at -1.
     after.append((optimizers.NewtonCG(rate), 3 - rate))
     after.append((optimizers.KFAC(rate), 3 - rate))
     assert {optimizer.name for optimizer, _ in after} == set(CLASSES)

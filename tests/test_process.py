@@ -401,7 +401,7 @@ allocations = ctypes.CDLL(None).allocation_calls
 allocations.restype = ctypes.c_ulong
 r = pyae.regularizers
 
-def layers(width):
+def layers(width, tied):
     return [
         pyae.Dense(
             width,
@@ -410,7 +410,7 @@ def layers(width):
             activity_regularizer="l1",
         ),
         pyae.Dense(width // 2, "sigmoid", activity_regularizer=r.KLSparsity()),
-        pyae.Dense(width, "softmax", tied_to=1, bias_regularizer="l2"),
+        pyae.Dense(width, "softmax", tied_to=1 if tied else None, bias_regularizer="l2"),
         pyae.Dense(24, "sigmoid"),
     ]
 
@@ -418,8 +418,9 @@ def count(steps, width, batch_size, optimizer, n_threads, dtype, loss):
     n = steps * batch_size  # above 1024, below which NumPy keeps freed memory for itself
     X = np.random.default_rng(0).uniform(size=(n, 24)).astype(dtype)
     weights = np.ones(n, dtype=dtype)
+    made = layers(width, tied=optimizer != "kfac")  # which refuses tied ones
     model = pyae.Sequential(
-        layers(width), loss, optimizer, dtype=dtype, n_threads=n_threads, random_state=0
+        made, loss, optimizer, dtype=dtype, n_threads=n_threads, random_state=0
     )
     model.build(24)
     gc.collect()

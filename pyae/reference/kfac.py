@@ -7,7 +7,6 @@ and, below it, the bias, whose input is 1.
 from __future__ import annotations
 
 import math
-
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -76,7 +75,9 @@ class KFAC(Optimizer):
             self.gamma = math.sqrt(self.damping)
         if self.iterations < 3 or self.iterations % self.inverse_every == 0:
             proposals = []  # section 6.6
-            shrink = 0.95 ** (self.inverse_every / 2) if self.iterations >= self.inverse_every else 1
+            shrink = (
+                0.95 ** (self.inverse_every / 2) if self.iterations >= self.inverse_every else 1
+            )
             for gamma in dict.fromkeys((self.gamma, shrink * self.gamma, self.gamma / shrink)):
                 self._invert(network, gamma)
                 proposals.append((*self._propose(network, curvature, g), gamma, self.inverses))

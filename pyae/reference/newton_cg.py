@@ -108,9 +108,9 @@ class NewtonCG(Optimizer):
             d, r = d + alpha * p, r - alpha * Bp
             values.append(float(np.sum((g - r) * d)) / 2)
             k = max(10, i // 10)
-            if i > k and values[-1] < 0:
-                if values[i - k] - values[-1] < -k * self.tolerance * values[-1]:
-                    break
+            enough = -k * self.tolerance * values[-1]
+            if i > k and values[-1] < 0 and values[i - k] - values[-1] < enough:
+                break
             z = r / scale
             rz, before = float(np.sum(r * z)), rz
             p = z + rz / before * p
