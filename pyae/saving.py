@@ -10,7 +10,7 @@ from __future__ import annotations
 import dataclasses
 import os
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -311,7 +311,7 @@ def _check_state(state: Any, model: Sequential, n_features: int, n_parameters: i
             raise TypeError(f"the optimizer's {name} must be like {value!r}, got {given!r}")
 
 
-def _size_of_factors(layers: list[Dense], n_features: int) -> int:
+def _size_of_factors(layers: Iterable[Dense], n_features: int) -> int:
     """Return how many values K-FAC's factors and their inverses have."""
     size, inputs = 0, n_features
     for layer in layers:

