@@ -514,13 +514,12 @@ class KFAC(Optimizer):
     matrix G is approximated by a Kronecker product of ``A = E[x x^T]``, of the layer's inputs (1
     among them, for the bias), and ``S = E[dz dz^T]``, of random dz whose covariance is that of G.
     Both are averages over the last batches. With them
-    ``Delta = -(A + pi gamma I)^-1 dW (S + gamma/pi I)^-1``, pi being the root of the ratio of both
-    matrices' mean eigenvalues, and ``delta = alpha Delta + mu delta; w += learning_rate delta``:
-    alpha and the momentum mu are those that make the quadratic model with the exact G and a damping
-    least, on a share of the batch. The damping is lowered where the loss fell by more than 3/4 of
-    what the model said, and raised where by less than 1/4; with each new inverse gamma becomes a
-    little smaller or larger where the model is lower for it; and where the loss rose after all the
-    step is made shorter. No setting should need tuning.
+    ``Delta = -(A + pi c I)^-1 dW (S + c/pi I)^-1``, ``c^2`` being the damping and pi the root of
+    the ratio of both matrices' mean eigenvalues, and
+    ``delta = alpha Delta + mu delta; w += learning_rate delta``: alpha and the momentum mu are
+    those that make the quadratic model with the exact G and the damping least, on a share of the
+    batch. The damping is lowered where the loss fell by more than 3/4 of what the model said, and
+    raised where by less than 1/4; where the loss rose after all the step is made shorter.
 
     A step costs about as much as two of a first-order optimizer, and goes much further. Batches
     should be large, 1,000 samples and more, and larger than the layers are wide. Losses and
@@ -536,7 +535,7 @@ class KFAC(Optimizer):
     decay : float, default 0.95
         Of the averages of A and S, in each step; in [0, 1).
     inverse_every : int, default 20
-        In how many steps A and S are inverted once, and gamma is adapted; at least 1.
+        In how many steps A and S are inverted once; at least 1.
     damping_every : int, default 5
         In how many steps the loss is looked at once more to adapt the damping, by a factor of
         ``0.95^damping_every``; at least 1. That is done in each of the first 20 steps too, and

@@ -302,7 +302,7 @@ def _check_state(state: Any, model: Sequential, n_features: int, n_parameters: i
         if isinstance(value, np.ndarray):
             size = value.size * n_parameters
             if isinstance(model.optimizer, KFAC):
-                size = n_parameters + _size_of_factors(model.layers, n_features) + 1
+                size = n_parameters + _size_of_factors(model.layers, n_features)
             if not isinstance(given, np.ndarray) or given.dtype != value.dtype:
                 raise TypeError(f"the optimizer's {name} must be an array of {value.dtype}")
             if given.shape != (size,):

@@ -55,16 +55,14 @@ class KfacOptimizer final : public Optimizer<T> {
     const Block rows = block_of_turn(objective.rows(), settings_.curvature_share, state.step);
     if (state.scalar == 0) {
       state.scalar = first_damping(settings_.damping, objective, rows, w, g, square);
-      *slot(gamma_) = static_cast<T>(std::sqrt(state.scalar));
     }
 
-    const T* previous = state.step > 0 ? state.slots.data() : nullptr;  // the last change
-    const auto propose = [&] {
-      precondition(team, g);
-      return minimize_model(team, tensors, objective, rows, w, g, previous);
-    };
     const bool due = state.step < 3 || state.step % settings_.inverse_every == 0;
-    const Quadratic model = due ? renew_inverses(team, propose) : propose();
+    if (due && !invert_factors(team)) return Outcome::diverged;
+
+    precondition(team, g);
+    const T* previous = state.step > 0 ? state.slots.data() : nullptr;  // the last change
+    const Quadratic model = minimize_model(team, tensors, objective, rows, w, g, previous);
     if (!std::isfinite(model.fall)) return Outcome::diverged;
     if (-model.fall <= kNoise * std::abs(loss)) return Outcome::converged;
     const double rate = this->learning_rate();
@@ -120,17 +118,13 @@ class KfacOptimizer final : public Optimizer<T> {
       block.l2 = kernel.penalty.l2;
       block.a = take(block.rows());
       block.g = take(block.units);
+      block.a_inverse = take(block.rows());
+      block.g_inverse = take(block.units);
       blocks_.push_back(block);
       widest_ = std::max({widest_, block.rows(), block.units});
       largest_ = std::max(largest_, block.size());
     }
-    inverses_ = next;
-    for (FactoredBlock& block : blocks_) {
-      block.a_inverse = take(block.rows());
-      block.g_inverse = take(block.units);
-    }
-    gamma_ = next;
-    size_ = next + 1;
+    size_ = next;
   }
 
   void average_factors(const Team& team, Objective<T>& objective, const T* w) {
@@ -191,62 +185,24 @@ class KfacOptimizer final : public Optimizer<T> {
     return sum;
   }
 
-  // Inverts the factors, with the damping gamma of the two that the model says is best: the last
-  // one, a smaller or a larger one. Where rounding errors leave a matrix without an inverse, it
-  // rises.
-  template <class Propose>
-  Quadratic renew_inverses(const Team& team, const Propose& propose) {
-    constexpr int kAttempts = 20;
-    T& gamma = *slot(gamma_);
-    const T shrink =
-        static_cast<T>(std::pow(0.95, 0.5 * static_cast<double>(settings_.inverse_every)));
-    const bool search = this->state_.step >= settings_.inverse_every;
-    const Index size = gamma_ - inverses_;
-    T* kept = kept_.ensure(size);
-    Quadratic best{0, 0, kInfinity};
-    for (int attempt = 0; attempt < kAttempts; ++attempt, gamma *= 10) {
-      const T middle = gamma;
-      T chosen = middle;
-      int from = -1, last = -1;  // which of the three is best, and which was inverted last
-      for (int i = 0; i < (search ? 3 : 1); ++i) {
-        gamma = i == 0 ? middle : i == 1 ? middle * shrink : middle / shrink;
-        last = i;
-        if (!invert_factors(team)) continue;
-        const Quadratic model = propose();
-        if (!(model.fall < best.fall)) continue;
-        best = model;
-        from = i;
-        chosen = gamma;
-        if (search) {
-          std::copy_n(slot(inverses_), size, kept);
-          std::copy_n(change_.data(), n_, trial_.data());
-        }
-      }
-      gamma = chosen;
-      if (from < 0) continue;
-      if (from != last) {
-        std::copy_n(kept, size, slot(inverses_));
-        std::copy_n(trial_.data(), n_, change_.data());
-      }
-      return best;
-    }
-    return best;
-  }
-
-  // (A + pi d I)^-1 and (G + d / pi I)^-1, d^2 being gamma^2 and the penalty together.
+  // (A + pi d I)^-1 and (G + d / pi I)^-1, d^2 being the damping and the penalty together. Where
+  // rounding errors leave a matrix without an inverse, the damping rises.
   bool invert_factors(const Team& team) {
-    const double gamma = static_cast<double>(*slot(gamma_));
-    for (const FactoredBlock& block : blocks_) {
-      const double d = std::sqrt(gamma * gamma + 2 * block.l2);
-      const double of_a = trace(block.a, block.rows()) / static_cast<double>(block.rows());
-      const double of_g = trace(block.g, block.units) / static_cast<double>(block.units);
-      const double pi = of_a > 0 && of_g > 0 ? std::sqrt(of_a / of_g) : 1;
-      if (!invert(team, block.a, block.rows(), pi * d, block.a_inverse) ||
-          !invert(team, block.g, block.units, d / pi, block.g_inverse)) {
-        return false;
+    constexpr int kAttempts = 20;
+    for (int attempt = 0; attempt < kAttempts; ++attempt) {
+      bool all = true;
+      for (const FactoredBlock& block : blocks_) {
+        const double d = std::sqrt(this->state_.scalar + 2 * block.l2);
+        const double of_a = trace(block.a, block.rows()) / static_cast<double>(block.rows());
+        const double of_g = trace(block.g, block.units) / static_cast<double>(block.units);
+        const double pi = of_a > 0 && of_g > 0 ? std::sqrt(of_a / of_g) : 1;
+        all = all && invert(team, block.a, block.rows(), pi * d, block.a_inverse) &&
+              invert(team, block.g, block.units, d / pi, block.g_inverse);
       }
+      if (all) return true;
+      this->state_.scalar *= 10;
     }
-    return true;
+    return false;
   }
 
   bool invert(const Team& team, Index from, Index n, double damping, Index to) {
@@ -333,11 +289,9 @@ class KfacOptimizer final : public Optimizer<T> {
 
   Kfac settings_;
   Index n_, size_ = 0, widest_ = 0, largest_ = 0;
-  Index inverses_ = 0, gamma_ = 0;     // where they stand in the memory
   std::vector<FactoredBlock> blocks_;  // one a layer
   Buffer<T> change_, trial_;           // (n_parameters)
   Buffer<T> product_, column_;         // a factor or a layer's parameters; a column of a factor
-  Buffer<T> kept_;                     // all inverses
   Buffer<double> matrix_;              // a factor
   MatmulScratch<T> scratch_;
   InverseScratch inverse_scratch_;

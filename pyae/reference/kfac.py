@@ -28,8 +28,8 @@ SHORTER = 12  # times that a step may be made shorter
 class KFAC(Optimizer):
     """``w += rate (alpha Delta + mu delta)``, delta being the last change of w.
 
-    ``Delta = -(A + pi gamma I)^-1 dV (G + gamma/pi I)^-1``, layer by layer; A and G are averages of
-    ``x^T x`` and ``dz^T dz``. `step` and slots of the first-order ones are not used; `minimize`
+    ``Delta = -(A + pi c I)^-1 dV (G + c/pi I)^-1`` with ``c = sqrt(damping)``, layer by layer; A
+    and G are averages of ``x^T x`` and ``dz^T dz``. `step` and slots of the first-order ones are not used; `minimize`
     takes a network and a batch.
     """
 
@@ -48,7 +48,6 @@ class KFAC(Optimizer):
         self.inverse_every, self.damping_every = inverse_every, damping_every
         self.statistics_share, self.curvature_share = statistics_share, curvature_share
         self.damping = 0.0  # lambda
-        self.gamma = 0.0  # what the factors are damped by
         self.factors: dict[int, tuple[Array, Array]] = {}  # A (inputs + 1, same), G (units, same)
         self.inverses: dict[int, tuple[Array, Array]] = {}
         self.change: Array | None = None
@@ -72,18 +71,9 @@ class KFAC(Optimizer):
         curvature = Curvature(network, X, Y, weight, rows)
         if self.iterations == 0:
             self.damping = self.first_damping * curvature.form(g, g) / float(np.sum(g * g))
-            self.gamma = math.sqrt(self.damping)
         if self.iterations < 3 or self.iterations % self.inverse_every == 0:
-            proposals = []  # section 6.6
-            shrink = (
-                0.95 ** (self.inverse_every / 2) if self.iterations >= self.inverse_every else 1
-            )
-            for gamma in dict.fromkeys((self.gamma, shrink * self.gamma, self.gamma / shrink)):
-                self._invert(network, gamma)
-                proposals.append((*self._propose(network, curvature, g), gamma, self.inverses))
-            fall, change, self.gamma, self.inverses = min(proposals, key=lambda p: p[0])
-        else:
-            fall, change = self._propose(network, curvature, g)
+            self._invert(network)
+        fall, change = self._propose(network, curvature, g)
         noise = np.finfo(w.dtype).eps * abs(batch.total)
         if -fall <= noise:  # nothing is left to gain
             return rate
@@ -138,12 +128,11 @@ class KFAC(Optimizer):
         change = sum(f * u for f, u in zip(factors, directions, strict=True))
         return float(factors @ slopes) / 2, np.asarray(change)
 
-    def _invert(self, network: Network, gamma: float) -> None:
+    def _invert(self, network: Network) -> None:
         """Section 6.3: factored Tikhonov damping."""
-        self.inverses = {}
         for layer, (A, G) in self.factors.items():
             l2 = (network.layers[layer].spec.kernel_regularizer or {}).get("l2", 0.0)
-            c = math.sqrt(gamma**2 + 2 * l2)
+            c = math.sqrt(self.damping + 2 * l2)
             pi = math.sqrt((np.trace(A) / len(A)) / (np.trace(G) / len(G)))
             self.inverses[layer] = (
                 np.linalg.inv(A + pi * c * np.eye(len(A))),
