@@ -29,8 +29,8 @@ class KFAC(Optimizer):
     """``w += rate (alpha Delta + mu delta)``, delta being the last change of w.
 
     ``Delta = -(A + pi c I)^-1 dV (G + c/pi I)^-1`` with ``c = sqrt(damping)``, layer by layer; A
-    and G are averages of ``x^T x`` and ``dz^T dz``. `step` and slots of the first-order ones are not used; `minimize`
-    takes a network and a batch.
+    and G are averages of ``x^T x`` and ``dz^T dz``. `step` and slots of the first-order ones are
+    not used; `minimize` takes a network and a batch.
     """
 
     def __init__(
