@@ -449,7 +449,8 @@ class NewtonCG(Optimizer):
     computed; J is the derivative of the network's outputs by its parameters, H the loss's second
     derivative by the outputs. The damping, an addition to G's diagonal, is lowered by a third where
     the loss fell by more than 3/4 of what the quadratic model said, and raised by half where by
-    less than 1/4. Conjugate gradients start from 0.95 times the last d, preconditioned with
+    less than 1/4; it stays above 1e-4 times the curvature along the gradient. Conjugate gradients
+    start from 0.95 times the last d, preconditioned with
     ``(diag G + damping)^(3/4)``.
 
     Losses: those that are convex in what the network puts out, which are binary cross-entropy,

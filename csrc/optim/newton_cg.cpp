@@ -38,9 +38,8 @@ class NewtonCgOptimizer final : public Optimizer<T> {
     const T* last = state.slots.data();
     double damping = state.scalar;
     objective.curvature_diagonal(rows, w, static_cast<std::uint64_t>(state.step), diagonal_.data());
-    if (damping == 0) {
-      damping = first_damping(settings_.damping, objective, rows, w, g, square);
-    }
+    const double along = first_damping(1.0, objective, rows, w, g, square);
+    if (damping == 0) damping = settings_.damping * along;
     bool warm = state.step > 0;
     for (int attempt = 0; attempt < kAttempts; ++attempt) {
       const auto solution =
@@ -51,7 +50,8 @@ class NewtonCgOptimizer final : public Optimizer<T> {
       const Line line = search(team, objective, loss, solution.slope, w);
       if (line.step > 0) {
         const double ratio = (line.first - loss) / solution.fall;
-        if (ratio > 0.75) damping = std::max(damping * (2.0 / 3), kLeastDamping<T>);
+        if (ratio > 0.75)
+          damping = std::max(damping * (2.0 / 3), std::min(damping, kFloor * along));
         if (!(ratio >= 0.25)) damping *= 1.5;
         std::copy_n(solution_.data(), n_, state.slots.data());
         std::copy_n(product_.data(), n_, w);  // where the search ended
@@ -70,6 +70,9 @@ class NewtonCgOptimizer final : public Optimizer<T> {
  private:
   static constexpr int kAttempts = 20;
   static constexpr double kNoise = std::numeric_limits<T>::epsilon();  // of a loss, relative
+  // The damping falls to so much of the curvature along the gradient: a batch alone would lower it
+  // for ever, and then steps go far where another batch has its curvature.
+  static constexpr double kFloor = 1e-4;
   static constexpr double kDecay = 0.95;  // of the last solution, from which the next one starts
 
   struct Solution {

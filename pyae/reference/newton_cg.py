@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from .curvature import Curvature
     from .network import BatchLoss, Network
 
+FLOOR = 1e-4  # of the curvature along the gradient: the damping does not fall below
 WARM = 0.95  # how much of the last solution the next one starts with
 SHRINK, ENOUGH = 0.7, 1e-2  # of the line search
 
@@ -77,7 +78,9 @@ class NewtonCG(Optimizer):
                 damping, start = 4 * damping, None
                 continue
             ratio = (losses[0] - batch.total) / fall
-            self.damping = damping * (2 / 3 if ratio > 0.75 else 3 / 2 if ratio < 0.25 else 1)
+            if ratio > 0.75:
+                damping = max(damping * 2 / 3, min(damping, FLOOR * along))
+            self.damping = damping * 3 / 2 if ratio < 0.25 else damping
             self.solution = d
             self.iterations += 1
             break
