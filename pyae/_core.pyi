@@ -96,6 +96,14 @@ class _Network:
         weights: _Floats | None,
         n_threads: int,
     ) -> tuple[float, _Floats]: ...
+    def gauss_newton(
+        self,
+        x: npt.NDArray[Any],
+        y: npt.NDArray[Any] | None,
+        weights: _Floats | None,
+        v: _Floats,
+        n_threads: int,
+    ) -> _Floats: ...
 
 class Network32(_Network): ...
 class Network64(_Network): ...

@@ -357,8 +357,8 @@ class Sequential:
         Arrays are read in place: float32, float64, integers and booleans, read-only,
         memory-mapped, of any strides and byte order. The whole loop runs in C++. Ctrl-C ends it
         within a fraction of a second and leaves the model with the weights of its last update.
-        With an optimizer that re-evaluates (`pyae.optimizers.LBFGS`) it also ends once no batch has
-        a step that makes its loss smaller: ``history.converged``.
+        With an optimizer that re-evaluates (`LBFGS`, `NewtonCG`, `KFAC`) it also ends once no batch
+        has a step that makes its loss smaller: ``history.converged``.
 
         Parameters
         ----------

@@ -6,6 +6,7 @@ ways: ``clipvalue`` holds each entry in [-c, c], ``clipnorm`` each tensor's L2 n
 ``global_clipnorm`` the L2 norm of all gradients together.
 
 `LBFGS` evaluates loss and gradient at several points in each step; it is meant for full batches.
+`NewtonCG` and `KFAC` look at the loss's curvature; they are meant for large batches.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from pyae._spec import Spec, resolve, table_of
 from pyae.schedules import Schedule, resolve_rate
 
 __all__ = [
+    "KFAC",
     "LBFGS",
     "SGD",
     "Adadelta",
@@ -25,6 +27,7 @@ __all__ = [
     "Adam",
     "AdamW",
     "Nadam",
+    "NewtonCG",
     "Optimizer",
     "RMSprop",
 ]
@@ -436,7 +439,147 @@ class LBFGS(Optimizer):
     tolerance_grad: float = 0.0
 
 
-_TABLE = table_of(SGD, RMSprop, Adagrad, Adadelta, Adam, AdamW, Nadam, LBFGS)
+@dataclass(frozen=True)
+class NewtonCG(Optimizer):
+    """Hessian-free optimization [1]_ [2]_: Newton's method for networks, for large batches.
+
+    A step solves ``(G + damping I) d = -g`` by conjugate gradients, as far as they make progress,
+    and goes to ``w + a d`` with the first ``a = learning_rate 0.7^k`` that makes the loss smaller
+    by enough. ``G = J^T H J`` is the Gauss-Newton matrix, of which only products with vectors are
+    computed; J is the derivative of the network's outputs by its parameters, H the loss's second
+    derivative by the outputs. The damping, an addition to G's diagonal, is lowered by a third where
+    the loss fell by more than 3/4 of what the quadratic model said, and raised by half where by
+    less than 1/4; it stays above 1e-4 times the curvature along the gradient. Conjugate gradients
+    start from 0.95 times the last d, preconditioned with
+    ``(diag G + damping)^(3/4)``.
+
+    Losses: those that are convex in what the network puts out, which are binary cross-entropy,
+    categorical cross-entropy with a last layer of softmax, Poisson, Kullback-Leibler divergence,
+    mean squared error, Huber and log-cosh. L2 penalties on weights are part of the model; of others
+    it has the gradient alone.
+
+    Parameters
+    ----------
+    learning_rate : float or Schedule, default 1.0
+        The first factor a of d that is tried; positive.
+    damping : float, default 1.0
+        What the damping starts with, in units of the curvature along the first gradient,
+        ``g^T G g / g^T g``; positive.
+    max_iterations : int, default 100
+        Of conjugate gradients in one step; at least 1. Each costs about as much as
+        ``curvature_share`` times 4/3 gradients.
+    tolerance : float, default 5e-4
+        Conjugate gradients end when the last k = max(10, i/10) of i iterations have lowered the
+        model by less than this, relatively and on average; not negative.
+    curvature_share : float, default 0.25
+        Of each batch, the rows that G is computed on, at least 256; in (0, 1].
+
+    Raises
+    ------
+    ValueError
+        A parameter is outside its limits; or, when a network is built, its loss has no H.
+
+    References
+    ----------
+    .. [1] Martens, "Deep learning via Hessian-free optimization", ICML 2010.
+    .. [2] Martens & Sutskever, "Training deep and recurrent networks with Hessian-free
+       optimization", in: Neural networks: tricks of the trade, Springer 2012.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import pyae
+    >>> X = np.random.default_rng(0).normal(size=(50, 3))
+    >>> model = pyae.Sequential(
+    ...     [pyae.Dense(1)], optimizer=NewtonCG(), dtype="float64", random_state=0
+    ... )
+    >>> history = model.fit(X, X @ [1.0, 2.0, 3.0] + 4, epochs=100, batch_size=len(X))
+    >>> model.get_weights()[0].ravel().round(6)
+    array([1., 2., 3.])
+    """
+
+    name: ClassVar[str] = "newton_cg"
+
+    learning_rate: float | Schedule = 1.0
+    damping: float = 1.0
+    max_iterations: int = 100
+    tolerance: float = 5e-4
+    curvature_share: float = 0.25
+
+
+@dataclass(frozen=True)
+class KFAC(Optimizer):
+    """Kronecker-factored approximate curvature [1]_, for large batches.
+
+    A natural-gradient method, made for deep autoencoders. Each layer's block of the Gauss-Newton
+    matrix G is approximated by a Kronecker product of ``A = E[x x^T]``, of the layer's inputs (1
+    among them, for the bias), and ``S = E[dz dz^T]``, of random dz whose covariance is that of G.
+    Both are averages over the last batches. With them
+    ``Delta = -(A + pi c I)^-1 dW (S + c/pi I)^-1``, ``c^2`` being the damping and pi the root of
+    the ratio of both matrices' mean eigenvalues, and
+    ``delta = alpha Delta + mu delta; w += learning_rate delta``: alpha and the momentum mu are
+    those that make the quadratic model with the exact G and the damping least, on a share of the
+    batch. The damping is lowered where the loss fell by more than 3/4 of what the model said, and
+    raised where by less than 1/4; where the loss rose after all the step is made shorter.
+
+    A step costs about as much as two of a first-order optimizer, and goes much further. Batches
+    should be large, 1,000 samples and more, and larger than the layers are wide. Losses and
+    penalties are those of `NewtonCG`; layers with ``tied_to`` are refused.
+
+    Parameters
+    ----------
+    learning_rate : float or Schedule, default 1.0
+        Multiplies the step that the model says is best; positive.
+    damping : float, default 1.0
+        What the damping starts with, in units of the curvature along the first gradient,
+        ``g^T G g / g^T g``; positive.
+    decay : float, default 0.95
+        Of the averages of A and S, in each step; in [0, 1).
+    inverse_every : int, default 20
+        In how many steps A and S are inverted once; at least 1.
+    damping_every : int, default 5
+        In how many steps the loss is looked at once more to adapt the damping, by a factor of
+        ``0.95^damping_every``; at least 1. That is done in each of the first 20 steps too, and
+        after each that is longer than a quarter of w.
+    statistics_share : float, default 0.125
+        Of each batch, the rows that A and S are estimated on, at least 256; in (0, 1].
+    curvature_share : float, default 0.25
+        Of each batch, the rows that the model is computed on, at least 256; in (0, 1].
+
+    Raises
+    ------
+    ValueError
+        A parameter is outside its limits; or, when a network is built, its loss has no second
+        derivative of the kind that is needed, or one of its layers has ``tied_to``.
+
+    References
+    ----------
+    .. [1] Martens & Grosse, "Optimizing neural networks with Kronecker-factored approximate
+       curvature", ICML 2015, arXiv 1503.05671; the block-diagonal version.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import pyae
+    >>> X = np.random.default_rng(0).normal(size=(50, 3))
+    >>> model = pyae.Sequential([pyae.Dense(1)], optimizer=KFAC(), dtype="float64", random_state=0)
+    >>> history = model.fit(X, X @ [1.0, 2.0, 3.0] + 4, epochs=100, batch_size=len(X))
+    >>> model.get_weights()[0].ravel().round(6)
+    array([1., 2., 3.])
+    """
+
+    name: ClassVar[str] = "kfac"
+
+    learning_rate: float | Schedule = 1.0
+    damping: float = 1.0
+    decay: float = 0.95
+    inverse_every: int = 20
+    damping_every: int = 5
+    statistics_share: float = 0.125
+    curvature_share: float = 0.25
+
+
+_TABLE = table_of(SGD, RMSprop, Adagrad, Adadelta, Adam, AdamW, Nadam, LBFGS, NewtonCG, KFAC)
 
 
 def resolve_optimizer(value: Any, argument: str = "optimizer") -> Optimizer:

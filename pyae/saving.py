@@ -10,7 +10,7 @@ from __future__ import annotations
 import dataclasses
 import os
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -23,6 +23,7 @@ from pyae._plain import Tensors, decode, encode
 from pyae._safefile import as_path, check_writable, write_file
 from pyae.layers import Dense
 from pyae.model import History, Sequential
+from pyae.optimizers import KFAC
 
 if TYPE_CHECKING:
     from pyae.estimators._base import NetworkEstimator
@@ -255,7 +256,7 @@ def _network_from(content: dict[str, Any], tensors: Tensors) -> Sequential:
         parts.append(array.reshape(-1))
     flat = np.concatenate(parts)
     state = decode(content["state"], tensors)
-    _check_state(state, model, flat.size)
+    _check_state(state, model, n_features, flat.size)
     model._restore(n_features, flat, state)
     return model
 
@@ -283,10 +284,11 @@ def _weight_shapes(layers: list[Dense], n_features: int) -> Iterator[tuple[str, 
         inputs = layer.units
 
 
-def _check_state(state: Any, model: Sequential, n_parameters: int) -> None:
+def _check_state(state: Any, model: Sequential, n_features: int, n_parameters: int) -> None:
     """Raise an error unless the optimizer's arrays are as long as a network's would be.
 
-    How much an optimizer remembers of each parameter, a network of one parameter tells.
+    How much an optimizer remembers of each parameter, a network of one parameter tells; of K-FAC it
+    is the layers that tell.
     """
     tiny = Sequential(
         [Dense(1, use_bias=False, kernel_initializer="zeros")],
@@ -301,12 +303,23 @@ def _check_state(state: Any, model: Sequential, n_parameters: int) -> None:
         given = state[name]
         if isinstance(value, np.ndarray):
             size = value.size * n_parameters
+            if isinstance(model.optimizer, KFAC):
+                size = n_parameters + _size_of_factors(model.layers, n_features)
             if not isinstance(given, np.ndarray) or given.dtype != value.dtype:
                 raise TypeError(f"the optimizer's {name} must be an array of {value.dtype}")
             if given.shape != (size,):
                 raise ValueError(f"the optimizer's {name} must be {size} values, got {given.shape}")
         elif type(given) is not type(value) or (type(given) is int and given < 0):
             raise TypeError(f"the optimizer's {name} must be like {value!r}, got {given!r}")
+
+
+def _size_of_factors(layers: Iterable[Dense], n_features: int) -> int:
+    """Return how many values K-FAC's factors and their inverses have."""
+    size, inputs = 0, n_features
+    for layer in layers:
+        size += 2 * ((inputs + layer.use_bias) ** 2 + layer.units**2)
+        inputs = layer.units
+    return size
 
 
 def _history_from(content: dict[str, Any], tensors: Tensors) -> History:

@@ -334,6 +334,8 @@ OPTIMIZERS = [
     optimizers.AdamW(),
     optimizers.Nadam(),
     optimizers.LBFGS(history_size=3),
+    optimizers.NewtonCG(max_iterations=5),
+    optimizers.KFAC(inverse_every=3),
 ]
 
 

@@ -33,6 +33,8 @@ CLASSES: dict[str, type[optimizers.Optimizer]] = {
     "adamw": optimizers.AdamW,
     "nadam": optimizers.Nadam,
     "lbfgs": optimizers.LBFGS,
+    "newton_cg": optimizers.NewtonCG,
+    "kfac": optimizers.KFAC,
 }
 OPTIMIZERS: list[optimizers.Optimizer] = [
     optimizers.SGD(0.1),
@@ -70,7 +72,20 @@ OPTIMIZERS: list[optimizers.Optimizer] = [
     optimizers.LBFGS(),
     optimizers.LBFGS(0.3, history_size=3, max_line_search=20, tolerance_grad=1e-9),
     optimizers.LBFGS(schedules.Cosine(1.0, 30, alpha=0.1)),
+    optimizers.NewtonCG(),
+    optimizers.NewtonCG(0.7, damping=0.1, max_iterations=7, tolerance=0.01, curvature_share=1.0),
+    optimizers.KFAC(),
+    optimizers.KFAC(
+        schedules.Cosine(1.0, 60),
+        damping=10.0,
+        decay=0.8,
+        inverse_every=7,
+        damping_every=3,
+        statistics_share=1.0,
+        curvature_share=0.5,
+    ),
 ]
+RE_EVALUATING = {"lbfgs", "newton_cg", "kfac"}
 
 
 def optimizer_id(optimizer: Any) -> str | None:
@@ -189,7 +204,7 @@ class Run:
         ).history
 
     def train_reference(
-        self, model: pyae.Sequential
+        self, model: pyae.Sequential, epochs: int = EPOCHS
     ) -> tuple[reference.Network, dict[str, list[float]]]:
         spec = json.loads(json.dumps(model.spec))  # a spec is plain data
         network = reference.Network(spec, self.X.shape[1], seed=7, dtype="float64")
@@ -197,7 +212,7 @@ class Run:
             network,
             self.X,
             self.y,
-            epochs=EPOCHS,
+            epochs=epochs,
             batch_size=BATCH,
             sample_weight=self.weights,
             shuffle=self.problem.shuffle,
@@ -216,10 +231,17 @@ def run_of(name: str) -> Run:
 @every_optimizer
 def test_fifty_updates_are_the_reference(optimizer: Any, problem: str) -> None:
     run = run_of(problem)
+    if optimizer.name == "kfac" and "tied" in problem:
+        pytest.skip("refused: test_kfac")
+    if optimizer.name == "newton_cg":
+        pytest.skip("conjugate gradients magnify rounding errors: fewer of them in test_newton_cg")
+    # With noise and batches of 16 K-FAC makes a millionfold of rounding errors in 50 updates; its
+    # inverses are renewed in the 21st.
+    epochs = EPOCHS // 2 if optimizer.name == "kfac" else EPOCHS
     model = run.model(optimizer)
-    history = run.fit(model)
-    network, expected = run.train_reference(model)
-    assert network.optimizer.iterations == 50
+    history = run.fit(model, epochs)
+    network, expected = run.train_reference(model, epochs)
+    assert network.optimizer.iterations == 5 * epochs
     for actual, weights in zip(model.get_weights(), network.get_weights(), strict=True):
         assert_close(actual, weights, "training", scale=np.abs(weights).max())
     assert_close(np.array(history["loss"]), np.array(expected["loss"]), "training")
@@ -229,8 +251,8 @@ def test_fifty_updates_are_the_reference(optimizer: Any, problem: str) -> None:
 @pytest.mark.parametrize("problem", PROBLEMS)
 @every_optimizer
 def test_float32_follows_float64(optimizer: Any, problem: str) -> None:
-    if optimizer.name == "lbfgs":
-        pytest.skip("a line search compares losses, which rounding decides otherwise: test_lbfgs")
+    if optimizer.name in RE_EVALUATING:
+        pytest.skip("they compare losses, which rounding decides otherwise: in tests of their own")
     run = run_of(problem)
     single, double = run.model(optimizer, "float32"), run.model(optimizer)
     losses = run.fit(single)["loss"], run.fit(double)["loss"]
@@ -282,6 +304,9 @@ def test_one_update_by_hand() -> None:
     # A change of w by 0.1 leaves the slope too steep; ten times that, the most that is tried, is on
     # the way to where the parabola has its minimum.
     after.append((optimizers.LBFGS(rate), 3 - 10 * rate))
+    # With a damping as large as the curvature of 2, the model 4 d + (2 + 2) d^2 / 2 is least at -1.
+    after.append((optimizers.NewtonCG(rate), 3 - rate))
+    after.append((optimizers.KFAC(rate), 3 - rate))
     assert {optimizer.name for optimizer, _ in after} == set(CLASSES)
     for optimizer, expected in after:
         layer = pyae.Dense(1, use_bias=False)
@@ -319,6 +344,8 @@ CONVERGING = [
     optimizers.Nadam(0.1),
     optimizers.Adam(schedules.WarmUp(20, schedules.Cosine(0.1, 380))),
     optimizers.LBFGS(),
+    optimizers.NewtonCG(),
+    optimizers.KFAC(),
 ]
 
 
@@ -488,6 +515,21 @@ INVALID: list[tuple[Callable[[], Any], type[Exception], str]] = [
     (lambda: optimizers.LBFGS(history_size=2.5), ValueError, "history_size must be an integer"),
     (lambda: optimizers.LBFGS(history_size="x"), TypeError, "history_size"),
     (lambda: optimizers.LBFGS(tolerance_grad=-1.0), ValueError, "tolerance_grad"),
+    (lambda: optimizers.NewtonCG(damping=0.0), ValueError, "damping"),
+    (lambda: optimizers.NewtonCG(max_iterations=0), ValueError, "max_iterations"),
+    (lambda: optimizers.NewtonCG(tolerance=-1.0), ValueError, "tolerance"),
+    (lambda: optimizers.NewtonCG(curvature_share=0.0), ValueError, "curvature_share"),
+    (lambda: optimizers.KFAC(damping=math.nan), ValueError, "damping"),
+    (lambda: optimizers.KFAC(decay=1.0), ValueError, "decay"),
+    (lambda: optimizers.KFAC(inverse_every=0), ValueError, "inverse_every"),
+    (lambda: optimizers.KFAC(damping_every=1.5), ValueError, "damping_every must be an integer"),
+    (lambda: optimizers.KFAC(statistics_share=1.5), ValueError, "statistics_share"),
+    (lambda: optimizers.KFAC(curvature_share="x"), TypeError, "curvature_share"),
+    (
+        lambda: optimizers.resolve_optimizer({"name": "kfac", "clipvalue": 1}),
+        ValueError,
+        "clipvalue",
+    ),
     (
         lambda: optimizers.resolve_optimizer({"name": "lbfgs", "clipnorm": 1}),
         ValueError,

@@ -114,6 +114,10 @@ def work():
     + "work = lambda: model.fit(X, epochs=1_000_000, batch_size=64)",
     "L-BFGS, one long step": WIDE.replace("random_state=0", "random_state=0, optimizer='lbfgs'")
     + "work = lambda: model.fit(X, epochs=1000, batch_size=4096)",
+    "Newton-CG": SMALL.replace("random_state=0", "random_state=0, optimizer='newton_cg'")
+    + "work = lambda: model.fit(X, epochs=1_000_000, batch_size=64)",
+    "K-FAC": SMALL.replace("random_state=0", "random_state=0, optimizer='kfac'")
+    + "work = lambda: model.fit(X, epochs=1_000_000, batch_size=64)",
     "one long step, one thread": WIDE.replace("random_state=0", "random_state=0, n_threads=1")
     + "work = lambda: model.fit(X, epochs=1000, batch_size=4096)",
     "long validation": NARROW_END
@@ -397,7 +401,7 @@ allocations = ctypes.CDLL(None).allocation_calls
 allocations.restype = ctypes.c_ulong
 r = pyae.regularizers
 
-def layers(width):
+def layers(width, tied):
     return [
         pyae.Dense(
             width,
@@ -406,7 +410,7 @@ def layers(width):
             activity_regularizer="l1",
         ),
         pyae.Dense(width // 2, "sigmoid", activity_regularizer=r.KLSparsity()),
-        pyae.Dense(width, "softmax", tied_to=1, bias_regularizer="l2"),
+        pyae.Dense(width, "softmax", tied_to=1 if tied else None, bias_regularizer="l2"),
         pyae.Dense(24, "sigmoid"),
     ]
 
@@ -414,8 +418,9 @@ def count(steps, width, batch_size, optimizer, n_threads, dtype, loss):
     n = steps * batch_size  # above 1024, below which NumPy keeps freed memory for itself
     X = np.random.default_rng(0).uniform(size=(n, 24)).astype(dtype)
     weights = np.ones(n, dtype=dtype)
+    made = layers(width, tied=optimizer != "kfac")  # which refuses tied ones
     model = pyae.Sequential(
-        layers(width), loss, optimizer, dtype=dtype, n_threads=n_threads, random_state=0
+        made, loss, optimizer, dtype=dtype, n_threads=n_threads, random_state=0
     )
     model.build(24)
     gc.collect()
@@ -444,6 +449,8 @@ OPTIMIZERS = {
     "adamw": "pyae.optimizers.AdamW(global_clipnorm=0.1)",
     "nadam": "pyae.optimizers.Nadam(clipnorm=0.1)",
     "lbfgs": "'lbfgs'",
+    "newton_cg": "pyae.optimizers.NewtonCG(max_iterations=5)",
+    "kfac": "'kfac'",
 }
 
 

@@ -550,7 +550,7 @@ CONSTANT_GRADIENT = [  # where K (or the given number of) steps along a constant
 ]  # fmt: skip
 
 
-FIRST_ORDER = set(OPTIMIZERS) - {"lbfgs"}  # which needs an objective: test_lbfgs
+FIRST_ORDER = set(OPTIMIZERS) - {"lbfgs", "newton_cg", "kfac"}  # which need an objective
 
 
 @pytest.mark.parametrize(("name", "params", "n_steps", "expected"), CONSTANT_GRADIENT)

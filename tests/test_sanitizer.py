@@ -89,6 +89,24 @@ for i, (dtype, n_threads, features, n) in enumerate(cases):
     twin.fit(X, y)
     model.set_weights(model.get_weights())
 
+# The curvature of each kind of loss and output, and of blocks of a batch.
+ends = [
+    ("sigmoid", "binary_crossentropy"), ("softmax", "categorical_crossentropy"),
+    ("softmax", "sparse_categorical_crossentropy"), ("log_softmax", "log_cosh"), ("gelu", "huber"),
+]
+for i, (last, loss) in enumerate(ends):
+    for optimizer in (optimizers.NewtonCG(max_iterations=3), optimizers.KFAC(inverse_every=2)):
+        for units, n_threads, n in ((3, 1, 5), (53, 3, 700)):
+            X = rng.uniform(size=(n, 9))
+            y = rng.integers(0, units, n) if "sparse" in loss else rng.uniform(size=(n, units))
+            weights = rng.uniform(size=n) if i % 2 else None
+            end = pyae.Dense(units, last, activity_regularizer="l2")
+            model = pyae.Sequential(
+                [pyae.Dense(7, "silu"), pyae.Dense(60, "softmax", use_bias=False), end],
+                loss, optimizer, n_threads=n_threads, random_state=i,
+            )
+            model.fit(X, y, epochs=4, batch_size=600, sample_weight=weights)
+
 for initializer in INITIALIZERS:
     for features, units in [(1, 1), (3, 20), (20, 3), (17, 17)]:
         pyae.Sequential([pyae.Dense(units, kernel_initializer=initializer)]).build(features)

@@ -250,6 +250,23 @@ class PyNetwork {
     return py::make_tuple(loss, gradients);
   }
 
+  // G v of one batch, all of the data; v and the result are flat.
+  Array<T> gauss_newton(const py::array& x, const std::optional<py::array>& y,
+                        const std::optional<Array<T>>& weights, const Array<T>& v, int n_threads) {
+    const DataSet<T> data = data_set(x, y, weights);
+    const Claim claim(*this, Use::read);
+    if (v.size() != model_->n_parameters()) {
+      throw py::value_error("v must have " + std::to_string(model_->n_parameters()) +
+                            " values, one a parameter, got " + std::to_string(v.size()));
+    }
+    Array<T> product(model_->n_parameters());
+    T* out = product.mutable_data();
+    interruptible([&](Interrupt& interrupt) {
+      model_->gauss_newton(n_threads, interrupt, data, v.data(), out);
+    });
+    return product;
+  }
+
  private:
   enum class Use { read, write, train };
 
@@ -369,7 +386,9 @@ void register_network(py::module_& m, const char* name) {
            py::arg("batch_size"), py::arg("n_threads"))
       .def("forward", &N::forward, py::arg("x"), py::arg("upto"), py::arg("n_threads"))
       .def("loss_and_gradients", &N::loss_and_gradients, py::arg("x"), py::arg("y"),
-           py::arg("weights"), py::arg("n_threads"));
+           py::arg("weights"), py::arg("n_threads"))
+      .def("gauss_newton", &N::gauss_newton, py::arg("x"), py::arg("y"), py::arg("weights"),
+           py::arg("v"), py::arg("n_threads"));
 }
 
 }  // namespace

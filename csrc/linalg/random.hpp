@@ -11,7 +11,13 @@
 namespace pyae {
 
 // What a number is drawn for: streams never overlap.
-enum class Stream : std::uint32_t { shuffle = 0, noise = 1, init = 2, init_choice = 3 };
+enum class Stream : std::uint32_t {
+  shuffle = 0,
+  noise = 1,
+  init = 2,
+  init_choice = 3,
+  curvature = 4
+};
 
 class Random {
  public:

@@ -7,7 +7,8 @@
 //   derivative_of_output(y)   f'(x) from y = f(x), where that is possible; a network then keeps y
 //                             alone. Where f saturates it differs from derivative(x) by a rounding
 //                             error of y.
-// A row activation works along the last axis: forward_row, vjp_row.
+// A row activation works along the last axis: forward_row, vjp_row, and jvp_row where its Jacobian
+// is not symmetric.
 // Formulas and names are those of Keras 3.
 #pragma once
 
@@ -425,6 +426,13 @@ struct LogSoftmax : NoFields {  // x - log sum e^x along the row
         detail::row_sum<T>(n, [&](Index i, Index count) { return load_up_to(dy + i, count); });
     map_row(y, dy, dx, n, [&](Vec<T> yv, Vec<T> d) { return d - exp(yv) * splat<Vec<T>>(total); });
   }
+  template <class T>
+  void jvp_row(const T* y, const T* rx, T* ry, Index n) const {
+    const T mean = detail::row_sum<T>(n, [&](Index i, Index count) {
+      return exp(load_up_to(y + i, count)) * load_up_to(rx + i, count);
+    });
+    map_row(rx, ry, n, [&](Vec<T> r) { return r - splat<Vec<T>>(mean); });
+  }
 };
 
 namespace detail {
@@ -564,6 +572,13 @@ inline constexpr bool kRowwise = false;
 template <class A>
 inline constexpr bool kRowwise<A, std::void_t<decltype(std::declval<A>().forward_row(
                                       (const float*)nullptr, (float*)nullptr, Index{}))>> = true;
+template <class A, class = void>
+inline constexpr bool kHasJvp = false;
+template <class A>
+inline constexpr bool
+    kHasJvp<A, std::void_t<decltype(std::declval<A>().jvp_row(
+                   (const float*)nullptr, (const float*)nullptr, (float*)nullptr, Index{}))>> =
+        true;
 }  // namespace detail
 
 inline bool is_rowwise(const Activation& activation) {

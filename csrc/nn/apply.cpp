@@ -66,6 +66,32 @@ void activate_vjp(const Team& team, const Activation& activation, const T* x, co
   });
 }
 
+template <class T>
+void activate_rows_jvp(const Team& team, const Activation& activation, const T* y, const T* rx,
+                       T* ry, Index rows, Index columns) {
+  const Cut cut(true, rows, columns);
+  team.for_ranges(cut.items, cut.grain, cut.work, [&](Index begin, Index end) {
+    std::visit(
+        [&](const auto& a) {
+          using A = std::decay_t<decltype(a)>;
+          if constexpr (detail::kRowwise<A>) {
+            for (Index i = begin * columns; i < end * columns; i += columns) {
+              if constexpr (detail::kHasJvp<A>) {
+                a.jvp_row(y + i, rx + i, ry + i, columns);
+              } else {
+                a.vjp_row(y + i, rx + i, ry + i, columns);
+              }
+            }
+          }
+        },
+        activation);
+  });
+}
+
+template void activate_rows_jvp(const Team&, const Activation&, const float*, const float*, float*,
+                                Index, Index);
+template void activate_rows_jvp(const Team&, const Activation&, const double*, const double*,
+                                double*, Index, Index);
 template void activate(const Team&, const Activation&, const float*, float*, Index, Index);
 template void activate_vjp(const Team&, const Activation&, const float*, const float*, const float*,
                            float*, Index, Index, bool);

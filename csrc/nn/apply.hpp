@@ -20,4 +20,9 @@ template <class T>
 void activate_vjp(const Team& team, const Activation& activation, const T* x, const T* y,
                   const T* dy, T* dx, Index rows, Index columns, bool accurate = false);
 
+// ry = J rx for a row activation's Jacobian J at the output y; in place when ry == rx.
+template <class T>
+void activate_rows_jvp(const Team& team, const Activation& activation, const T* y, const T* rx,
+                       T* ry, Index rows, Index columns);
+
 }  // namespace pyae

@@ -68,6 +68,29 @@ void Dense<T>::forward(const Pass<T>& pass, const T* x, LayerState<T>& state) co
 }
 
 template <class T>
+void Dense<T>::forward_tangent(const Pass<T>& pass, const T* v, const T* x, const T* rx,
+                               const LayerState<T>& state, T* ry) const {
+  if (use_bias_) {
+    const Index grain = std::max<Index>(1, kPassGrain / units_);
+    pass.team.for_ranges(pass.batch, grain, 0.1 * static_cast<double>(units_),
+                         [&](Index begin, Index end) {
+                           for (Index i = begin; i < end; ++i) {
+                             std::copy_n(v + bias_, units_, ry + i * units_);
+                           }
+                         });
+  }
+  if (rx != nullptr) {
+    matmul(pass.team, pass.scratch, plain(rx, pass.batch, inputs_), kernel(pass.parameters), ry, {},
+           use_bias_);
+  }
+  matmul(pass.team, pass.scratch, plain(x, pass.batch, inputs_), kernel(v), ry,
+         delta_epilogue(state), use_bias_ || rx != nullptr);
+  if (is_rowwise(*state.activation)) {
+    activate_rows_jvp<T>(pass.team, *state.activation, state.y, ry, ry, pass.batch, units_);
+  }
+}
+
+template <class T>
 void Dense<T>::backward_parameters(const Pass<T>& pass, const T* x, const T* dz, T* gradients,
                                    bool* touched) const {
   if (use_bias_) {

@@ -29,6 +29,8 @@ class Dense final : public Layer<T> {
   const ActivityPenalty& activity_penalty() const override { return activity_penalty_; }
 
   void forward(const Pass<T>& pass, const T* x, LayerState<T>& state) const override;
+  void forward_tangent(const Pass<T>& pass, const T* v, const T* x, const T* rx,
+                       const LayerState<T>& state, T* ry) const override;
   void backward_parameters(const Pass<T>& pass, const T* x, const T* dz, T* gradients,
                            bool* touched) const override;
   void backward_input(const Pass<T>& pass, const T* dz, T* dx, Epilogue<T> epilogue) const override;

@@ -13,6 +13,11 @@ struct Tensor : TensorPlace {
   L1L2 penalty;
 };
 
+// A stretch of a batch's rows, which stand for the whole batch.
+struct Block {
+  Index first, count;
+};
+
 // A layer's own part of the workspace, for one batch.
 template <class T>
 struct LayerState {
@@ -45,6 +50,12 @@ class Layer {
 
   // y = f(x W + b), x (batch, inputs). `state` says which f, and where y and z go.
   virtual void forward(const Pass<T>& pass, const T* x, LayerState<T>& state) const = 0;
+
+  // How fast y changes when the parameters change as v (the flat block) and x as rx (batch,
+  // inputs), null for not at all: ry = f'(z) (rx W + x V + v_b). `state` is that of the forward
+  // pass, without a penalty.
+  virtual void forward_tangent(const Pass<T>& pass, const T* v, const T* x, const T* rx,
+                               const LayerState<T>& state, T* ry) const = 0;
 
   // The gradients of the parameters, from dz (batch, units), into their places in the flat block.
   // `touched[layer]` says whose kernel's gradient already holds something, which is added to.

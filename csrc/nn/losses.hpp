@@ -7,8 +7,9 @@
 //                     dL/dz = f(z) - t (null: none)
 // and is either elementwise, value(t, p) and gradient(t, p) per feature, averaged over the features
 // when `mean_over_features`, or works on rows: row(t, p, n, dp, scale) returns the sample's loss
-// and, where dp is given, writes scale * dL/dp. Formulas and names are those of Keras 3; eps =
-// 1e-7.
+// and, where dp is given, writes scale * dL/dp. An elementwise one that is convex in p also has
+// curvature(t, p), its second derivative (output_curvature.hpp). Formulas and names are those of
+// Keras 3; eps = 1e-7.
 #pragma once
 
 #include "nn/apply.hpp"
@@ -93,6 +94,13 @@ struct BinaryCrossentropy : ElementwiseLoss {
     const V q = splat<V>(1) - p, eps = splat<V>(kEpsilon);
     return select((p >= eps) & (q >= eps), (p - t) / (p * q), V{});
   }
+  template <class V>
+  V curvature(V t, V p) const {
+    t = detail::smoothed(t, label_smoothing);
+    const V q = splat<V>(1) - p, eps = splat<V>(kEpsilon);
+    const V inside = t / (p * p) + (splat<V>(1) - t) / (q * q);
+    return select((p >= eps) & (q >= eps), inside, V{});
+  }
 };
 
 struct Poisson : ElementwiseLoss {  // p - t log(p + eps)
@@ -105,6 +113,11 @@ struct Poisson : ElementwiseLoss {  // p - t log(p + eps)
   template <class V>
   V gradient(V t, V p) const {
     return splat<V>(1) - t / (p + splat<V>(kEpsilon));
+  }
+  template <class V>
+  V curvature(V t, V p) const {
+    const V q = p + splat<V>(kEpsilon);
+    return t / (q * q);
   }
 };
 
@@ -120,6 +133,10 @@ struct KLDivergence : ElementwiseLoss {  // sum t log(t/p), both clipped to [eps
   template <class V>
   V gradient(V t, V p) const {
     return select((p >= splat<V>(kEpsilon)) & (p <= splat<V>(1)), -clipped(t) / p, V{});
+  }
+  template <class V>
+  V curvature(V t, V p) const {
+    return select((p >= splat<V>(kEpsilon)) & (p <= splat<V>(1)), clipped(t) / (p * p), V{});
   }
 
  private:
@@ -138,6 +155,10 @@ struct MeanSquaredError : ElementwiseLoss {
   template <class V>
   V gradient(V t, V p) const {
     return splat<V>(2) * (p - t);
+  }
+  template <class V>
+  V curvature(V, V) const {
+    return splat<V>(2);
   }
 };
 
@@ -203,6 +224,10 @@ struct Huber : ElementwiseLoss {  // e^2/2 within delta, delta |e| - delta^2/2 o
     const V d = splat<V>(delta);
     return at_least(at_most(p - t, d), -d);
   }
+  template <class V>
+  V curvature(V t, V p) const {
+    return select(abs(p - t) <= splat<V>(delta), splat<V>(1), V{});
+  }
 };
 
 struct LogCosh : ElementwiseLoss {  // log cosh e
@@ -219,6 +244,10 @@ struct LogCosh : ElementwiseLoss {  // log cosh e
   template <class V>
   V gradient(V t, V p) const {
     return tanh(p - t);
+  }
+  template <class V>
+  V curvature(V t, V p) const {
+    return splat<V>(4) * detail::sigmoid_slope(splat<V>(2) * (p - t));  // 1 - tanh^2
   }
 };
 

@@ -61,11 +61,20 @@ class Network {
   Index n_layers() const { return static_cast<Index>(layers_.size()); }
   Index units(Index layer) const { return layers_[static_cast<std::size_t>(layer)]->units(); }
   Index n_targets() const { return target_columns(loss_, n_outputs()); }
+  const Layer<T>& layer(Index l) const { return *layers_[static_cast<std::size_t>(l)]; }
   const Loss& loss() const { return loss_; }
+  // The loss as a function of what the last layer gives in training: of its logits, it may be.
+  const Loss& training_loss() const { return training_loss_; }
   bool sum_reduction() const { return sum_reduction_; }
   std::uint64_t seed() const { return seed_; }
   void set_seed(std::uint64_t seed) { seed_ = seed; }  // of shuffles and noise from now on
   const std::vector<Tensor>& tensors() const { return tensors_; }
+  // Whether a layer uses another one's kernel.
+  bool is_tied() const {
+    const auto owned = std::count_if(tensors_.begin(), tensors_.end(),
+                                     [](const Tensor& tensor) { return tensor.is_kernel; });
+    return static_cast<Index>(owned) < n_layers();
+  }
   Index n_parameters() const { return parameters_.size(); }
   T* parameters() { return parameters_.data(); }
   const T* parameters() const { return parameters_.data(); }
@@ -111,11 +120,12 @@ class Network {
     }
   }
 
-  // Loss of a batch; t (batch, n_targets), weights (batch) or null.
+  // Loss of a batch; t (batch, n_targets), weights (batch) or null. At other parameters than the
+  // network's own where `at` is given.
   BatchLoss evaluate(const Team& team, Workspace<T>& work, const T* x, const T* t, const T* weights,
-                     Index batch) const {
+                     Index batch, const T* at = nullptr) const {
     prepare(work, batch);
-    const Pass<T> pass{team, work.scratch, parameters(), batch};
+    const Pass<T> pass{team, work.scratch, at == nullptr ? parameters() : at, batch};
     const T* y = run(pass, work, x, n_layers(), true);
     BatchLoss loss;
     loss.penalty = penalty(pass, work, nullptr);
@@ -146,18 +156,27 @@ class Network {
     output_delta(pass, work, delta);
 
     std::fill_n(work.touched.get(), layers_.size(), false);
-    for (std::size_t l = layers_.size(); l-- > 0;) {
-      const T* input = l == 0 ? x : work.states[l - 1].y;
-      layers_[l]->backward_parameters(pass, input, delta, gradients, work.touched.get());
-      if (l == 0) break;
-      T* below = delta == work.delta[0] ? work.delta[1] : work.delta[0];
-      const auto& state = work.states[l - 1];
-      layers_[l]->backward_input(pass, delta, below, layers_[l - 1]->delta_epilogue(state));
-      layers_[l - 1]->finish_delta(pass, state, below);
-      delta = below;
-    }
+    back_propagate(pass, work.states, x, delta, work.delta[1],
+                   [&](const Layer<T>& layer, Index, const T* input, const T* dz) {
+                     layer.backward_parameters(pass, input, dz, gradients, work.touched.get());
+                   });
     loss.penalty += parameter_penalties(pass, gradients);
     return loss;
+  }
+
+  // Carries dz of the last layer, `delta`, down to the first one; `delta` and `spare` have room for
+  // any layer's and take turns. visit(layer, its number, x, dz) sees each layer.
+  template <class Visit>
+  void back_propagate(const Pass<T>& pass, const std::vector<LayerState<T>>& states, const T* x,
+                      T* delta, T* spare, const Visit& visit) const {
+    for (std::size_t l = layers_.size(); l-- > 0;) {
+      visit(*layers_[l], static_cast<Index>(l), l == 0 ? x : states[l - 1].y, delta);
+      if (l == 0) break;
+      const auto& state = states[l - 1];
+      layers_[l]->backward_input(pass, delta, spare, layers_[l - 1]->delta_epilogue(state));
+      layers_[l - 1]->finish_delta(pass, state, spare);
+      std::swap(delta, spare);
+    }
   }
 
  private:

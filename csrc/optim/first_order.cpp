@@ -14,21 +14,20 @@ class FirstOrder final : public Optimizer<T> {
  public:
   FirstOrder(OptimizerSpec spec, FirstOrderRule rule, Index n)
       : Optimizer<T>(std::move(spec)), rule_(std::move(rule)), n_(n) {
-    reset(n);
+    reset();
   }
 
-  Index n_slots() const override {
+  Index n_slots() const {
     return std::visit([](const auto& rule) { return rule.n_slots(); }, rule_);
   }
 
-  void reset(Index n) override {
-    n_ = n;
+  void reset() override {
     auto& state = this->state_;
     state.step = 0;
     state.scalar = 1;
     const double initial = std::visit([](const auto& rule) { return rule.initial_slot(); }, rule_);
-    T* slots = state.slots.ensure(n_slots() * n);
-    std::fill_n(slots, n_slots() * n, static_cast<T>(initial));
+    T* slots = state.slots.ensure(n_slots() * n_);
+    std::fill_n(slots, n_slots() * n_, static_cast<T>(initial));
   }
 
   // While it is used, g is overwritten with the old w, for the case that a new one is not finite.

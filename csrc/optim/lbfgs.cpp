@@ -1,22 +1,10 @@
 #include "optim/lbfgs.hpp"
 
-#include "linalg/reductions.hpp"
+#include "optim/flat.hpp"
 #include "optim/line_search.hpp"
 
 namespace pyae {
 namespace {
-
-// f(begin, end) over ranges of n parameters, shared among the threads.
-template <class F>
-void for_parameters(const Team& team, Index n, const F& f) {
-  team.for_ranges(n, 16384, 0.5, f);
-}
-
-template <class T>
-double dot(const Team& team, const T* a, const T* b, Index n) {
-  return ordered_total(
-      team, n, [=](Index i) { return static_cast<double>(a[i]) * static_cast<double>(b[i]); });
-}
 
 template <class T>
 T sign_of(T x) {
@@ -27,19 +15,18 @@ template <class T>
 class LbfgsOptimizer final : public Optimizer<T> {
  public:
   LbfgsOptimizer(OptimizerSpec spec, Lbfgs settings, Index n)
-      : Optimizer<T>(std::move(spec)), settings_(settings) {
-    reset(n);
+      : Optimizer<T>(std::move(spec)), settings_(settings), n_(n) {
+    reset();
   }
 
-  bool reevaluates() const override { return true; }
+  bool ends_where_evaluated() const override { return true; }
   // Changes s of the parameters in the last steps, and changes y of the gradient; pair i stands in
   // place i modulo the size.
-  Index n_slots() const override { return 2 * settings_.history_size; }
+  Index n_slots() const { return 2 * settings_.history_size; }
 
-  void reset(Index n) override {
-    n_ = n;
+  void reset() override {
     this->state_.step = 0;
-    const Index size = checked_product(n_slots(), n, "the optimizer's memory");
+    const Index size = checked_product(n_slots(), n_, "the optimizer's memory");
     std::fill_n(this->state_.slots.ensure(size), size, T(0));
     forget();
   }

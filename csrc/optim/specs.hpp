@@ -25,10 +25,10 @@ struct OptimizerSpec {
 template <class T>
 struct OptimizerState {
   std::int64_t step = 0;  // updates done: counted once a step, not once a tensor
-  double scalar = 1;      // a running product, for the rules that have one
+  double scalar = 1;      // a running product, or the damping, for the rules that have one
   std::int64_t kept = 0;  // pairs that L-BFGS ever kept
   std::int64_t idle = 0;  // its steps since the last one that gained something
-  Buffer<T> slots;        // (n_slots, n_parameters)
+  Buffer<T> slots;        // (n_slots, n_parameters), or as the optimizer says
 };
 
 }  // namespace pyae

@@ -53,8 +53,7 @@ class TrainableModel final : public Model<T> {
  public:
   TrainableModel(const NetworkSpec& network, const OptimizerSpec& optimizer, Index n_features,
                  std::uint64_t seed)
-      : network_(network, n_features, seed),
-        optimizer_(make_optimizer<T>(optimizer, network_.n_parameters())) {
+      : network_(network, n_features, seed), optimizer_(make_optimizer<T>(optimizer, facts())) {
     for (const Tensor& tensor : network_.tensors()) places_.push_back(tensor);
   }
 
@@ -173,7 +172,33 @@ class TrainableModel final : public Model<T> {
         .mean(network_.sum_reduction());
   }
 
+  void gauss_newton(int n_threads, Interrupt& interrupt, const DataSet<T>& data, const T* v,
+                    T* out) const override {
+    const std::string reason = facts().no_curvature;
+    if (!reason.empty()) throw std::invalid_argument("there is no Gauss-Newton matrix: " + reason);
+    const Team team(n_threads, &interrupt);
+    check_values(team, data);
+    Workspace<T> work;
+    BatchReader<T> reader;
+    const auto batch = reader.read(team, data, NoCorruption{}, 0, 0, nullptr, 0, data.x.rows);
+    const Index counted =
+        network_.evaluate(team, work, batch.x, batch.t, batch.weights, data.x.rows).counted;
+    Curvature<T>(network_).product(
+        team, {work, batch.x, batch.t, batch.weights, data.x.rows, counted, network_.parameters()},
+        {0, data.x.rows}, v, out);
+  }
+
  private:
+  NetworkFacts facts() const {
+    NetworkFacts facts{network_.tensors(), network_.n_parameters(), network_.is_tied()};
+    if (!has_curvature(network_.training_loss())) {
+      facts.no_curvature = std::string("loss ") + name_of(network_.loss()) +
+                           " is not convex, or has no second derivative, in the outputs of " +
+                           name_of(network_.layer(network_.n_layers() - 1).activation());
+    }
+    return facts;
+  }
+
   static void refuse_bad_values(const Scan& scan, const std::string& name) {
     if (scan.first_bad_row >= 0) refuse_row(scan.first_bad_row, name);
   }

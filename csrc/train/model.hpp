@@ -53,6 +53,11 @@ class Model {
   // The loss of one batch, all of the data, and its gradients (n_parameters).
   virtual double loss_and_gradients(int n_threads, Interrupt& interrupt, const DataSet<T>& data,
                                     T* gradients) const = 0;
+
+  // G v of one batch, all of the data, G being the loss's Gauss-Newton matrix without penalties;
+  // v and out (n_parameters).
+  virtual void gauss_newton(int n_threads, Interrupt& interrupt, const DataSet<T>& data, const T* v,
+                            T* out) const = 0;
 };
 
 template <class T>

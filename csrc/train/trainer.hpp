@@ -7,7 +7,7 @@
 #include <numeric>
 
 #include "nn/corruption.hpp"
-#include "nn/network.hpp"
+#include "nn/curvature.hpp"
 #include "optim/optimizer.hpp"
 #include "train/fit.hpp"
 
@@ -87,16 +87,33 @@ class BatchObjective final : public Objective<T> {
   using Batch = typename BatchReader<T>::Batch;
 
   BatchObjective(const Network<T>& network, const Team& team, Workspace<T>& work)
-      : network_(network), team_(team), work_(work) {}
+      : network_(network), team_(team), work_(work), curvature_(network) {}
 
   void look_at(const Batch& batch, Index count) {
     batch_ = batch;
     count_ = count;
   }
   double evaluate(const T* w, T* g) override {
-    loss_ =
-        network_.loss_and_gradients(team_, work_, batch_.x, batch_.t, batch_.weights, count_, g, w);
+    loss_ = g == nullptr
+                ? network_.evaluate(team_, work_, batch_.x, batch_.t, batch_.weights, count_, w)
+                : network_.loss_and_gradients(team_, work_, batch_.x, batch_.t, batch_.weights,
+                                              count_, g, w);
     return loss_.mean(network_.sum_reduction());
+  }
+  Index rows() const override { return count_; }
+  void gauss_newton(Block block, const T* w, const T* v, T* out) override {
+    curvature_.product(team_, passed(w), block, v, out);
+  }
+  std::array<double, 3> gauss_newton_forms(Block block, const T* w, const T* u,
+                                           const T* v) override {
+    return curvature_.forms(team_, passed(w), block, u, v);
+  }
+  void sample(Block block, const T* w, std::uint64_t turn,
+              const typename Objective<T>::Visit& visit) override {
+    curvature_.samples(team_, passed(w), block, turn, visit);
+  }
+  void curvature_diagonal(Block block, const T* w, std::uint64_t turn, T* out) override {
+    curvature_.diagonal(team_, passed(w), block, turn, out);
   }
   // The loss at the network's own parameters. g holds their gradient already where the last step
   // ended there, on the same batch.
@@ -114,12 +131,17 @@ class BatchObjective final : public Objective<T> {
   }
 
  private:
+  typename Curvature<T>::Passed passed(const T* w) const {
+    return {work_, batch_.x, batch_.t, batch_.weights, count_, loss_.counted, w};
+  }
+
   const Network<T>& network_;
   const Team& team_;
   Workspace<T>& work_;
   Batch batch_{};
   Index count_ = 0;
   BatchLoss loss_;
+  Curvature<T> curvature_;
   bool known_ = false;
   Buffer<T> known_at_;  // (n_parameters)
 };
@@ -148,7 +170,7 @@ class Trainer {
       const Outcome outcome = run_epoch(network, optimizer, epochs_trained, team, data, options,
                                         corruption, batch_size, hook, objective, report);
       if (outcome == Outcome::diverged) {
-        optimizer.reset(network.n_parameters());
+        optimizer.reset();
         result.diverged = true;
         result.last = report;
         break;
@@ -221,7 +243,8 @@ class Trainer {
     const Index n = data.x.rows;
     const Team undisturbed(team.threads());  // an update is never left half done
     const bool clean = std::holds_alternative<NoCorruption>(corruption);
-    const bool whole = batch_size == n && optimizer.reevaluates();  // read in place, in any order
+    const bool whole =
+        batch_size == n && optimizer.ends_where_evaluated();  // read in place, in any order
     Index* order = nullptr;
     if (options.shuffle && !whole) {
       std::iota(order_.begin(), order_.end(), Index{0});

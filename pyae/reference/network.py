@@ -192,14 +192,22 @@ class Network:
     @property
     def l1_penalties(self) -> Array:
         """The L1 penalty of each parameter: (n_parameters,)."""
-        l1 = np.zeros_like(self.parameters)
-        views = iter(cut(l1, [view.shape for view in self.parameter_views]))
+        return self._penalties("l1")
+
+    @property
+    def l2_penalties(self) -> Array:
+        """The L2 penalty of each parameter: (n_parameters,)."""
+        return self._penalties("l2")
+
+    def _penalties(self, which: str) -> Array:
+        penalty = np.zeros_like(self.parameters)
+        views = iter(cut(penalty, [view.shape for view in self.parameter_views]))
         for layer in self.layers:
             if layer.spec.tied_to is None:
-                next(views)[...] = (layer.spec.kernel_regularizer or {}).get("l1", 0)
+                next(views)[...] = (layer.spec.kernel_regularizer or {}).get(which, 0)
             if layer.b is not None:
-                next(views)[...] = (layer.spec.bias_regularizer or {}).get("l1", 0)
-        return l1
+                next(views)[...] = (layer.spec.bias_regularizer or {}).get(which, 0)
+        return penalty
 
     @property
     def _from_logits(self) -> bool:

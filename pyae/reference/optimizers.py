@@ -10,11 +10,14 @@ import numpy as np
 
 from .adam import Adam, AdamW, Nadam
 from .arrays import Array, Spec, look_up, split_spec
+from .kfac import KFAC
 from .lbfgs import LBFGS
+from .newton_cg import NewtonCG
 from .optimizer import Optimizer, clip_gradients
 from .schedules import Rate
 
 __all__ = [
+    "KFAC",
     "LBFGS",
     "OPTIMIZERS",
     "SGD",
@@ -23,6 +26,7 @@ __all__ = [
     "Adam",
     "AdamW",
     "Nadam",
+    "NewtonCG",
     "Optimizer",
     "RMSprop",
     "build_optimizer",
@@ -163,6 +167,8 @@ OPTIMIZERS: dict[str, type[Optimizer]] = {
     "adamw": AdamW,
     "nadam": Nadam,
     "lbfgs": LBFGS,
+    "newton_cg": NewtonCG,
+    "kfac": KFAC,
 }
 
 

@@ -18,7 +18,7 @@ from .arrays import Array, Float64
 Words: TypeAlias = npt.NDArray[np.uint32]
 Integers: TypeAlias = npt.ArrayLike
 
-SHUFFLE, NOISE, INIT, INIT_CHOICE = 0, 1, 2, 3
+SHUFFLE, NOISE, INIT, INIT_CHOICE, CURVATURE = 0, 1, 2, 3, 4
 
 _MULTIPLIERS = (np.uint64(0xD2511F53), np.uint64(0xCD9E8D57))
 _WEYL = (0x9E3779B9, 0xBB67AE85)
@@ -70,7 +70,7 @@ def words(seed: int, index: Integers, c2: Integers, stream: int, attempt: Intege
     c2 : integers
         The epoch or the layer, taken modulo 2**32.
     stream : int
-        `SHUFFLE`, `NOISE`, `INIT` or `INIT_CHOICE`.
+        `SHUFFLE`, `NOISE`, `INIT`, `INIT_CHOICE` or `CURVATURE`.
     attempt : integers
         Counts the draws again where a draw was rejected.
     """

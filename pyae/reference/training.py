@@ -11,8 +11,10 @@ import numpy.typing as npt
 
 from .arrays import Array, Spec
 from .corruption import corrupt, with_feature_range
+from .kfac import KFAC
 from .lbfgs import LBFGS
 from .network import BatchLoss, Network
+from .newton_cg import NewtonCG
 from .optimizers import clip_gradients
 from .random import permutation
 from .schedules import learning_rate_at
@@ -138,6 +140,8 @@ def _train_epoch(
         mean.add(batch, len(rows))
         if isinstance(network.optimizer, LBFGS):
             learning_rate = minimize(network, network.optimizer, batch, x, y, w)
+        elif isinstance(network.optimizer, (KFAC, NewtonCG)):
+            learning_rate = network.optimizer.minimize(network, x, y, w, batch)
         else:
             learning_rate = update(network)
     network.epochs_trained += 1

@@ -1,0 +1,249 @@
+"""K-FAC and Newton-CG: closed forms, real data, manners; each update of K-FAC: test_optimizers."""
+
+from __future__ import annotations
+
+import contextlib
+import copy
+import math
+import pickle
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import pyae
+from pyae.optimizers import KFAC, NewtonCG
+from pyae.regularizers import L1L2, L2
+
+Array = Any
+
+both = pytest.mark.parametrize("optimizer", [KFAC(), NewtonCG()], ids=lambda o: o.name)
+
+
+def digits() -> tuple[Array, Array]:
+    X, y = pyae.datasets.load_digits()  # (1797, 64) in [0, 1]
+    return X.astype(np.float64), y
+
+
+def classifier(optimizer: Any, dtype: str = "float64", **options: Any) -> pyae.Sequential:
+    layers = [
+        pyae.Dense(20, "tanh", kernel_regularizer=L1L2(1e-5, 1e-4)),
+        pyae.Dense(10, "softmax"),
+    ]
+    loss = "sparse_categorical_crossentropy"
+    return pyae.Sequential(layers, loss, optimizer, dtype=dtype, random_state=1, **options)
+
+
+def autoencoder(optimizer: Any, dtype: str = "float32", **options: Any) -> pyae.Sequential:
+    sizes = [(32, "sigmoid"), (16, "sigmoid"), (4, "linear"), (16, "sigmoid"), (32, "sigmoid")]
+    layers = [pyae.Dense(units, activation) for units, activation in sizes]
+    layers.append(pyae.Dense(64, "sigmoid"))
+    return pyae.Sequential(
+        layers, "binary_crossentropy", optimizer, dtype=dtype, random_state=0, **options
+    )
+
+
+def same(a: list[Array], b: list[Array]) -> bool:
+    return all(np.array_equal(x, y) for x, y in zip(a, b, strict=True))
+
+
+# --------------------------------------------------------------------------------- closed forms
+
+
+@both
+@pytest.mark.parametrize("condition", [1.0, 30.0])
+@pytest.mark.parametrize("weighted", [False, True])
+@pytest.mark.parametrize("l2", [0.0, 0.1])
+def test_linear_regression_is_the_closed_form(
+    l2: float, weighted: bool, condition: float, optimizer: Any
+) -> None:
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(80, 6)) * np.geomspace(1, 1 / condition, 6)
+    y = X @ rng.normal(size=(6, 2)) * condition + rng.normal(size=(80, 2)) + 1
+    weights = rng.uniform(0.1, 3, 80) if weighted else np.ones(80)
+    layer = pyae.Dense(2, kernel_regularizer=L2(l2) if l2 else None)
+    model = pyae.Sequential([layer], optimizer=optimizer, dtype="float64", random_state=0)
+    model.fit(X, y, epochs=400, batch_size=80, sample_weight=weights)
+    # The mean over samples and outputs of w (x W + b - y)^2, plus l2 |W|^2.
+    A = np.column_stack([X, np.ones(80)])
+    normal = A.T @ (weights[:, None] * A) / 160 + l2 * np.diag([1.0] * 6 + [0.0])
+    expected = np.linalg.solve(normal, A.T @ (weights[:, None] * y) / 160)
+    actual = np.vstack([model.get_weights()[0], model.get_weights()[1]])
+    np.testing.assert_allclose(actual, expected, atol=1e-6 * np.abs(expected).max())
+
+
+@both
+def test_multinomial_regression_reaches_the_optimum(optimizer: Any) -> None:
+    """That of L-BFGS, which test_lbfgs compares with scikit-learn's."""
+    X, y = digits()
+    losses = []
+    for other, epochs in ((optimizer, 60), ("lbfgs", 1000)):
+        layer = pyae.Dense(10, "softmax", kernel_regularizer=L2(1 / (2 * len(X))))
+        loss = "sparse_categorical_crossentropy"
+        model = pyae.Sequential([layer], loss, other, dtype="float64", random_state=0)
+        model.fit(X, y, epochs=epochs, batch_size=len(X))
+        losses.append(model.evaluate(X, y, batch_size=len(X)))
+    assert losses[0] == pytest.approx(losses[1], rel=1e-4)
+
+
+# ------------------------------------------------------------------------------------ real data
+
+
+@pytest.mark.parametrize(("optimizer", "epochs"), [("kfac", 100), ("newton_cg", 25)])
+def test_a_deep_autoencoder_goes_where_adam_is_slow_to(optimizer: str, epochs: int) -> None:
+    """After as many updates the best of Adam's rates is far behind."""
+    X = digits()[0].astype(np.float32)
+    errors = []
+    for one in (optimizer, *(pyae.optimizers.Adam(rate) for rate in (1e-3, 1e-2, 3e-2))):
+        model = autoencoder(one)
+        model.fit(X, epochs=epochs, batch_size=600)
+        errors.append(float(np.mean((model.predict(X) - X) ** 2)))
+    assert errors[0] < 0.6 * min(errors[1:])
+
+
+# --------------------------------------------------------------------------------------- manners
+
+
+@both
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_the_same_bits_for_any_number_of_threads(dtype: str, optimizer: Any) -> None:
+    X, y = digits()
+    results = []
+    for n_threads in (1, 2, 3):
+        # Wide enough that sums are cut into pieces and factors are inverted by halves.
+        layers = [pyae.Dense(150, "tanh", kernel_regularizer=L2(1e-5)), pyae.Dense(10, "softmax")]
+        model = pyae.Sequential(
+            layers,
+            "sparse_categorical_crossentropy",
+            optimizer,
+            dtype=dtype,
+            random_state=1,
+            n_threads=n_threads,
+        )
+        history = model.fit(X, y, epochs=3, batch_size=600)
+        results.append([*model.get_weights(), np.array(history.history["loss"])])
+    assert results[0][-1][-1] < results[0][-1][0]
+    assert all(same(result, results[0]) for result in results)
+
+
+DUPLICATES = {"pickle": lambda m: pickle.loads(pickle.dumps(m)), "deepcopy": copy.deepcopy}
+
+
+@both
+@pytest.mark.parametrize("duplicate", DUPLICATES.values(), ids=DUPLICATES)
+def test_fits_and_copies_go_on_where_the_last_ended(duplicate: Any, optimizer: Any) -> None:
+    X, y = digits()
+    whole, parts = classifier(optimizer), classifier(optimizer)
+    whole.fit(X, y, epochs=9, batch_size=500)
+    parts.fit(X, y, epochs=4, batch_size=500)
+    parts = duplicate(parts)
+    parts.fit(X, y, epochs=2, batch_size=500)
+    parts.fit(X, y, epochs=3, batch_size=500)
+    assert same(whole.get_weights(), parts.get_weights())
+
+
+@both
+def test_a_saved_model_goes_on(optimizer: Any, tmp_path: Path) -> None:
+    X, y = digits()
+    model = classifier(optimizer, "float32")
+    model.fit(X, y, epochs=3, batch_size=500)
+    model.save(tmp_path / "a")
+    loaded = pyae.load(tmp_path / "a")
+    for one in (model, loaded):
+        one.fit(X, y, epochs=3, batch_size=500)
+    assert same(model.get_weights(), loaded.get_weights())
+
+
+@both
+def test_a_start_that_is_not_finite_diverges(optimizer: Any) -> None:
+    layer = pyae.Dense(1, use_bias=False)
+    model = pyae.Sequential([layer], optimizer=optimizer, dtype="float64").build(1)
+    model.set_weights([[[1e200]]])
+    with pytest.warns(pyae.DivergenceWarning):
+        assert model.fit([[1.0]], [[0.0]]).diverged
+    assert model.get_weights()[0] == 1e200
+
+
+@both
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_a_rate_that_is_far_too_high(dtype: str, optimizer: Any) -> None:
+    """Steps are made as short as the loss wants them."""
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(50, 3))
+    y = rng.poisson(np.exp(X @ [0.5, -0.3, 0.2])).astype(float)
+    wild = type(optimizer)(1e6)
+    layers = [pyae.Dense(1, "exponential")]
+    model = pyae.Sequential(layers, "poisson", wild, dtype=dtype, random_state=0)
+    start = model.build(3).evaluate(X, y)
+    history = model.fit(X, y, epochs=50, batch_size=50)
+    assert not history.diverged
+    assert model.evaluate(X, y) < start
+
+
+@both
+@pytest.mark.parametrize("what", ["nan", "negative"])
+def test_a_state_that_cannot_be_is_told(what: str, optimizer: Any) -> None:
+    """Nonsense in a state ends a fit with a warning, or is overcome; weights stay finite."""
+    X, y = digits()
+    model = classifier(optimizer)
+    model.fit(X, y, epochs=2, batch_size=600)
+    network = model._built_network()
+    state = network.state()
+    state["slots"][::7] = math.nan if what == "nan" else -1e3
+    network.set_state(state)
+    before = model.get_weights()
+    try:
+        history = model.fit(X, y, epochs=2, batch_size=600)
+    except pyae.DivergenceWarning:  # warnings are errors here
+        assert same(model.get_weights(), before)
+    else:
+        assert np.isfinite(history.history["loss"]).all()
+    assert all(np.isfinite(w).all() for w in model.get_weights())
+
+
+@both
+def test_nothing_to_learn_is_converged(optimizer: Any) -> None:
+    X = np.zeros((300, 4))
+    model = pyae.Sequential([pyae.Dense(3)], optimizer=optimizer, dtype="float64", random_state=0)
+    history = model.fit(X, np.zeros((300, 3)), epochs=5, batch_size=100)
+    assert history.converged
+    assert history.history["loss"] == [0.0]
+
+
+def test_tied_layers_are_refused() -> None:
+    code = pyae.Dense(3)
+    layers = [code, pyae.Dense(5, tied_to=code)]
+    with pytest.raises(ValueError, match="kfac cannot train a layer with tied_to"):
+        pyae.Sequential(layers, optimizer="kfac").build(5)
+    X = np.random.default_rng(0).normal(size=(100, 5))
+    model = pyae.Sequential(layers, optimizer="newton_cg", dtype="float64", random_state=0)
+    model.fit(X, epochs=60, batch_size=100)
+    assert len(model.get_weights()) == 3
+    centred = X - X.mean(axis=0)
+    floor = (np.linalg.svd(centred, compute_uv=False)[3:] ** 2).sum() / X.size
+    assert floor * (1 - 1e-12) < model.evaluate(X, batch_size=100) < floor * (1 + 1e-6)
+
+
+@both
+@pytest.mark.parametrize("batch_size", [7, 100])
+def test_small_and_short_batches(batch_size: int, optimizer: Any) -> None:
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(30, 4))
+    model = pyae.Sequential(
+        [pyae.Dense(3, "tanh"), pyae.Dense(4)], optimizer=optimizer, random_state=0
+    )
+    losses = model.fit(X, epochs=15, batch_size=batch_size).history["loss"]
+    assert np.isfinite(losses).all()
+    assert losses[-1] < losses[0]
+
+
+@both
+def test_batches_of_one_sample_leave_finite_weights(optimizer: Any) -> None:
+    """They are no use: each step solves one sample, and the next one another."""
+    X = np.random.default_rng(0).normal(size=(30, 4))
+    layers = [pyae.Dense(3, "tanh"), pyae.Dense(4)]
+    model = pyae.Sequential(layers, optimizer=optimizer, random_state=0)
+    with contextlib.suppress(pyae.DivergenceWarning):
+        model.fit(X, epochs=15, batch_size=1)
+    assert all(np.isfinite(w).all() for w in model.get_weights())
