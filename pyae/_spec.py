@@ -30,7 +30,6 @@ _ELSEWHERE = {  # what other libraries, and papers, call what has another name h
     "kl": "kl_divergence",
     "kld": "kl_divergence",
     "identity": "linear",
-    "none": "linear",
     "logistic": "sigmoid",
     "swish": "silu",
     "exp": "exponential",

@@ -212,7 +212,7 @@ def test_report_against_numpy() -> None:
     assert_close(report["activation_frequency"], (code > 0).mean(axis=0))
     assert_close(model.activation_frequency_, (code > 0).mean(axis=0))
     assert_close(report["l0"], (code > 0).sum(axis=1).mean())
-    assert report["l0"] <= 3
+    assert report["l0"] <= 3  # exactly: a sum of rounded shares might be more
     np.testing.assert_array_equal(report["dead_units"], np.flatnonzero((code <= 0).all(axis=0)))
     kernel, bias, components, mean = (w.astype(np.float64) for w in model.model_.get_weights())
     z = DIGITS @ kernel + bias

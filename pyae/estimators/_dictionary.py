@@ -20,12 +20,19 @@ _AS_OFTEN = 4  # a revived unit is active for so many times the average unit's s
 _SOMEWHAT = 0.1  # what counts as active for units that are never exactly 0
 
 
-def activity(model: Sequential, code_layer: int, X: npt.NDArray[Any]) -> npt.NDArray[np.float64]:
-    """Return the share of samples for which each unit of the code is active: (n_components,)."""
+def active_samples(
+    model: Sequential, code_layer: int, X: npt.NDArray[Any]
+) -> npt.NDArray[np.int64]:
+    """Return for how many samples each unit of the code is active: (n_components,)."""
     never_zero = model.layers[code_layer - 1].activation.name in ("sigmoid", "hard_sigmoid")
     least = _SOMEWHAT if never_zero else 0.0
     codes = (model.forward(part, upto=code_layer) for part in _parts(X))
-    return np.asarray(sum((code > least).sum(axis=0) for code in codes) / len(X))
+    return np.asarray(sum((code > least).sum(axis=0) for code in codes))
+
+
+def activity(model: Sequential, code_layer: int, X: npt.NDArray[Any]) -> npt.NDArray[np.float64]:
+    """Return the share of samples for which each unit of the code is active: (n_components,)."""
+    return active_samples(model, code_layer, X) / len(X)
 
 
 def initialise(model: Sequential, X: npt.NDArray[Any], weights: Floats | None, seed: int) -> None:
@@ -44,7 +51,7 @@ def initialise(model: Sequential, X: npt.NDArray[Any], weights: Floats | None, s
         model.set_weights([*encoder, mean])
         return
     model.set_weights([*encoder, directions, mean])
-    some = X[:_ROWS]
+    some = X[:: -(-len(X) // _ROWS)]  # evenly spread: samples may be sorted
     outputs = np.subtract(model.predict(some), mean, dtype=np.float64)
     wanted, size = np.sum((some - mean) * outputs), np.sum(np.square(outputs))
     if wanted > 0:

@@ -15,7 +15,7 @@ from pyae.activations import resolve as resolve_activation
 from pyae.callbacks import Callback
 from pyae.estimators._autoencoder import Autoencoder
 from pyae.estimators._base import Samples
-from pyae.estimators._dictionary import Upkeep, activity, initialise
+from pyae.estimators._dictionary import Upkeep, active_samples, activity, initialise
 from pyae.estimators._other_names import TRAINING, naming
 from pyae.layers import Dense
 from pyae.model import Sequential
@@ -241,12 +241,12 @@ class SparseAutoencoder(Autoencoder):
             The data's shape or a value is not allowed.
         """
         inputs = self._inputs(X)
-        frequency = activity(self.model_, self.code_layer_, inputs)
+        counts = active_samples(self.model_, self.code_layer_, inputs)
         return {
-            "l0": float(frequency.sum()),
+            "l0": float(counts.sum() / len(inputs)),
             "explained_variance": self._score(inputs, inputs, None),
-            "activation_frequency": frequency,
-            "dead_units": np.flatnonzero(frequency == 0),
+            "activation_frequency": counts / len(inputs),
+            "dead_units": np.flatnonzero(counts == 0),
         }
 
     # ---- internals -------------------------------------------------------------------------------
