@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from typing import Any
 
 import numpy as np
@@ -10,6 +11,7 @@ import pytest
 from conftest import assert_close
 from sklearn.datasets import load_digits
 from sklearn.decomposition import PCA
+from sklearn.exceptions import ConvergenceWarning
 from sklearn.preprocessing import StandardScaler
 
 import pyae
@@ -286,3 +288,15 @@ def test_codes_are_as_exact_as_float32_allows() -> None:
     W, b, *_ = (w.astype(np.float64) for w in model.model_.get_weights())
     code = X.astype(np.float64) @ W + b
     assert_close(model.transform(X), code, scale=np.abs(X) @ np.abs(W) + np.abs(b), terms=16)
+
+
+@pytest.mark.parametrize(
+    ("optimizer", "updates"), [("adam", 2 * 79), ("kfac", 2 * 2), ("newton_cg", 2), ("lbfgs", 2)]
+)
+def test_optimizers_get_batches_of_a_size_that_suits_them(optimizer: str, updates: int) -> None:
+    X = np.random.default_rng(0).normal(size=(2500, 4))
+    model = pyae.Autoencoder(2, optimizer=optimizer, max_epochs=2, random_state=0)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)  # two epochs are few
+        model.fit(X)
+    assert model.model_._built_network().n_updates == updates

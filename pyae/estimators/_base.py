@@ -31,13 +31,14 @@ from pyae.estimators._frames import validate_data
 from pyae.layers import Dense
 from pyae.model import Sequential
 from pyae.noise import Noise
-from pyae.optimizers import LBFGS, Optimizer, resolve_optimizer
+from pyae.optimizers import KFAC, LBFGS, NewtonCG, Optimizer, resolve_optimizer
 from pyae.schedules import Cosine, Schedule
 
 _AUTO_RATE = 0.003  # measured: better than the usual 0.001, since it decays over the fit
 _AUTO_NAMES = ("adam", "adamw", "nadam")
 
 _AUTO_BATCH = 32  # samples an update
+_KFAC_BATCH = 2000  # of K-FAC: curvature wants more samples than a gradient
 _FEW = _AUTO_BATCH  # samples: one batch by default, where their order cannot matter
 
 _Estimator = TypeVar("_Estimator", bound="NetworkEstimator")
@@ -329,9 +330,10 @@ class NetworkEstimator(BaseEstimator):
                 raise ValueError(
                     f"batch_size must be 'auto' or an integer, got {self.batch_size!r}"
                 )
-            if isinstance(resolve_optimizer(self.optimizer), LBFGS):
+            optimizer = resolve_optimizer(self.optimizer)
+            if isinstance(optimizer, LBFGS | NewtonCG):
                 return n_samples
-            return min(_AUTO_BATCH, n_samples)
+            return min(_KFAC_BATCH if isinstance(optimizer, KFAC) else _AUTO_BATCH, n_samples)
         return min(positive_int(self.batch_size, "batch_size"), n_samples)
 
     def _optimizer(self, n_updates: int | None) -> Optimizer:

@@ -63,7 +63,7 @@ class DenoisingAutoencoder(Autoencoder):
         other optimizer keeps its own, as with None. `partial_fit`, whose end is not known, stays at
         the initial rate.
     batch_size : int or "auto", default "auto"
-        Samples an update; "auto": 32, but all of them for L-BFGS.
+        Samples an update; "auto": 32, but 2,000 for K-FAC and all of them for L-BFGS and Newton-CG.
     max_epochs : int, default 200
         How many times the samples are gone through, at most.
     early_stopping : bool, default False
