@@ -211,6 +211,14 @@ def _gelu(graph: Graph, x: str, approximate: float) -> str:
     return graph.add("Mul", x, graph.times(graph.plus(erf, 1), 0.5))
 
 
+def _silu(graph: Graph, x: str) -> str:
+    if graph.dtype == np.float64:
+        # Of x sigmoid(x), onnxruntime 1.23 makes an operator that it has for float32 alone.
+        e = graph.add("Exp", graph.add("Neg", x))
+        return graph.add("Div", x, graph.plus(e, 1))
+    return graph.add("Mul", x, graph.add("Sigmoid", x))
+
+
 def _mish(graph: Graph, x: str) -> str:
     e = graph.add("Exp", graph.add("Min", x, graph.constant(20)))
     n = graph.add("Mul", e, graph.plus(e, 2))  # tanh(log(1+e)) = n/(n+2)
@@ -231,7 +239,7 @@ _ACTIVATIONS: dict[str, Callable[..., str]] = {
     "leaky_relu": _leaky_relu,
     "relu6": lambda graph, x: graph.clip(x, 0, 6),
     "gelu": _gelu,
-    "silu": lambda graph, x: graph.add("Mul", x, graph.add("Sigmoid", x)),
+    "silu": _silu,
     "mish": _mish,
     "log_softmax": lambda graph, x: graph.add("LogSoftmax", x, axis=-1),
     "hard_sigmoid": lambda graph, x: graph.clip(graph.plus(graph.times(x, 1 / 6), 0.5), 0, 1),

@@ -65,7 +65,7 @@ def test_every_activation(activation: Any, dtype: str, tmp_path: Path) -> None:
     np.testing.assert_allclose(y, expected, **CLOSE)
 
 
-@pytest.mark.parametrize("name", ["softplus", "elu", "selu", "mish", "softsign"])
+@pytest.mark.parametrize("name", ["softplus", "elu", "selu", "mish", "silu", "softsign"])
 def test_small_results_have_their_digits(name: str, tmp_path: Path) -> None:
     """What is composed of simpler operators is so without cancellation."""
     n = 30
