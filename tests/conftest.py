@@ -7,10 +7,20 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import sklearn
 from hypothesis import settings
 
 settings.register_profile("pyae", deadline=None, max_examples=50, derandomize=True)
 settings.load_profile("pyae")
+
+SKLEARN = tuple(int(part) for part in sklearn.__version__.split(".")[:2])
+
+
+def sklearn_penalty(l1_ratio: float) -> dict[str, Any]:
+    """Return how scikit-learn's LogisticRegression is told a penalty: by name too, before 1.8."""
+    if SKLEARN >= (1, 8):
+        return {"l1_ratio": l1_ratio}
+    return {"penalty": "elasticnet", "l1_ratio": l1_ratio} if l1_ratio else {"penalty": "l2"}
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ import numpy.typing as npt
 from sklearn.base import BaseEstimator
 from sklearn.model_selection import train_test_split
 from sklearn.utils import check_random_state
-from sklearn.utils.validation import check_is_fitted, validate_data
+from sklearn.utils.validation import check_is_fitted
 
 from pyae._arguments import number, positive_int, seed_of
 from pyae._arrays import Floats, as_weights
@@ -21,6 +21,7 @@ from pyae.activations import Activation
 from pyae.activations import resolve as resolve_activation
 from pyae.callbacks import Callback, EarlyStopping, resolve_callbacks
 from pyae.estimators._corruption import corrupted
+from pyae.estimators._frames import validate_data
 from pyae.layers import Dense
 from pyae.model import Sequential
 from pyae.noise import Noise

@@ -9,13 +9,14 @@ import numpy as np
 import numpy.typing as npt
 from sklearn.base import ClassifierMixin
 from sklearn.exceptions import ConvergenceWarning
-from sklearn.utils.validation import check_is_fitted, validate_data
+from sklearn.utils.validation import check_is_fitted
 
 from pyae._arguments import not_negative, number, positive_int
 from pyae._arrays import Floats, as_weights
 from pyae.callbacks import EarlyStopping, resolve_callbacks
 from pyae.estimators._base import NetworkEstimator, Samples, all_or_nothing
 from pyae.estimators._classes import as_labels, classes_of, numbers_of, with_class_weight
+from pyae.estimators._frames import validate_data
 from pyae.estimators._log_loss import Objective
 from pyae.estimators._newton import Vector, minimize
 from pyae.model import History

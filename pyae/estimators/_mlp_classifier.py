@@ -7,12 +7,12 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 from sklearn.base import ClassifierMixin
-from sklearn.utils.validation import validate_data
 
 from pyae import losses
 from pyae._arrays import Floats, as_weights
 from pyae.estimators._base import Samples, all_or_nothing
 from pyae.estimators._classes import as_labels, classes_of, numbers_of, with_class_weight
+from pyae.estimators._frames import validate_data
 from pyae.estimators._mlp import Perceptron
 from pyae.layers import Dense
 

@@ -6,10 +6,11 @@ from typing import Any
 
 import numpy as np
 from sklearn.base import RegressorMixin
-from sklearn.utils.validation import check_array, column_or_1d, validate_data
+from sklearn.utils.validation import check_array, column_or_1d
 
 from pyae._arrays import Floats, as_weights
 from pyae.estimators._base import Samples, all_or_nothing
+from pyae.estimators._frames import validate_data
 from pyae.estimators._mlp import Perceptron
 
 
