@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from conftest import assert_close
+from conftest import assert_close, sklearn_penalty
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -177,7 +177,7 @@ def test_an_l1_penalty_ends_with_exact_zeros(l1: float) -> None:
     np.testing.assert_allclose(slope[~zero], -l1 * np.sign(W[~zero]), atol=1e-6 * l1)
     np.testing.assert_allclose(p.mean(axis=0), 0, atol=1e-8)
     other = linear_model.LogisticRegression(
-        l1_ratio=1.0, C=1 / (l1 * len(y)), solver="saga", tol=1e-4, max_iter=1000
+        C=1 / (l1 * len(y)), solver="saga", tol=1e-4, max_iter=1000, **sklearn_penalty(1.0)
     ).fit(X, y)
     best = regression_objective(other.coef_.T, other.intercept_, X, y, l1, 0)
     ours = regression_objective(W, b, X, y, l1, 0)
