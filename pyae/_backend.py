@@ -185,7 +185,7 @@ def show_config(as_dict: bool = False) -> dict[str, Any] | None:
     --------
     >>> import pyae
     >>> sorted(pyae.show_config(as_dict=True))[:3]
-    ['build_type', 'compiler', 'forked_after_threads']
+    ['bfloat16', 'build_type', 'compiler']
     """
     from pyae import __version__
 
