@@ -6,27 +6,10 @@
 // whichever thread computes it.
 #include "linalg/matmul.hpp"
 
-#include <cstring>
-#include <utility>
-
-#if defined(__AVX512F__)
-#include <immintrin.h>
-#endif
-
-#include "linalg/simd.hpp"
+#include "linalg/micro_kernel.hpp"
 
 namespace pyae {
 namespace {
-
-// The tile is as large as the registers allow: 16 of them up to AVX2, 32 in AVX-512 and NEON.
-#if defined(__AVX512F__) || defined(__aarch64__)
-constexpr int kRows = 12;
-#else
-constexpr int kRows = 6;
-#endif
-constexpr int kVectors = 2;  // vectors in a row of the tile
-template <class T>
-constexpr Index kColumns = kVectors * kLanes<T>;
 
 constexpr Index kMaxDepth = 320;              // a panel of B, kMaxDepth x kColumns, fits in L1
 constexpr Index kBlockRows = 96;              // a block of A, kBlockRows x kMaxDepth, fits in L2
@@ -43,264 +26,6 @@ Index even_piece(Index n, Index most) { return pieces_of(n, pieces_of(n, most));
 template <class T>
 constexpr double flops_per_nanosecond() {
   return 5.0 * static_cast<double>(kLanes<T>);
-}
-
-// ---- Packing ---------------------------------------------------------------------------------
-
-template <class V, std::size_t... I>
-inline V interleave_low(V a, V b, std::index_sequence<I...>) {
-  return __builtin_shufflevector(a, b, static_cast<int>(I % 2 ? sizeof...(I) + I / 2 : I / 2)...);
-}
-template <class V, std::size_t... I>
-inline V interleave_high(V a, V b, std::index_sequence<I...>) {
-  constexpr int half = sizeof...(I) / 2;
-  return __builtin_shufflevector(
-      a, b, static_cast<int>(I % 2 ? sizeof...(I) + half + I / 2 : half + I / 2)...);
-}
-// A square of as many vectors as a vector has lanes, transposed by log2(lanes) perfect shuffles.
-template <class T>
-inline void transpose_square(Vec<T>* rows) {
-  constexpr Index lanes = kLanes<T>;
-  constexpr auto order = std::make_index_sequence<static_cast<std::size_t>(lanes)>();
-  for (Index width = 1; width < lanes; width *= 2) {
-    Vec<T> next[lanes];
-    for (Index i = 0; i < lanes / 2; ++i) {
-      next[2 * i] = interleave_low(rows[i], rows[i + lanes / 2], order);
-      next[2 * i + 1] = interleave_high(rows[i], rows[i + lanes / 2], order);
-    }
-    for (Index i = 0; i < lanes; ++i) rows[i] = next[i];
-  }
-}
-
-// `count` <= Width vectors of length `depth` into packed[p * Width + i], the rest zero. Vector i
-// starts at source + i * across, its elements are `along` apart; one of the two is 1. `readable`
-// says how many vectors there are from the first on, which may be more than `count`.
-//
-// Whole vectors are stored also where Width is no multiple of their lanes: what they write too much
-// is written over next, and the last ones are stored in part.
-template <class T, Index Width>
-void pack(const T* source, Index across, Index along, Index count, Index readable, Index depth,
-          T* packed) {
-  constexpr Index lanes = kLanes<T>, vectors = (Width + lanes - 1) / lanes, span = vectors * lanes;
-  constexpr Index overlap = span == Width ? 0 : (span - Width + Width - 1) / Width;
-  const auto one_by_one = [&](Index first, Index last) {
-    for (Index p = first; p < last; ++p) {
-      for (Index i = 0; i < Width; ++i) {
-        packed[p * Width + i] = i < count ? source[i * across + p * along] : T(0);
-      }
-    }
-  };
-  Index done = 0;
-  const Index whole = depth - overlap;  // so many may be stored as whole vectors
-  if (across == 1 && count == Width && readable >= span) {
-    for (; done < whole; ++done) {
-      for (Index v = 0; v < vectors; ++v) {
-        store(packed + done * Width + v * lanes, load(source + done * along + v * lanes));
-      }
-    }
-  } else if (along == 1) {
-    for (; done + lanes <= whole; done += lanes) {
-      for (Index v = 0; v < vectors; ++v) {
-        Vec<T> square[lanes];
-        for (Index r = 0; r < lanes; ++r) {
-          const Index i = v * lanes + r;
-          square[r] = i < count ? load(source + i * across + done) : Vec<T>{};
-        }
-        transpose_square<T>(square);
-        for (Index r = 0; r < lanes; ++r) {
-          if (vectors == 1 || Width == span) {
-            store(packed + (done + r) * Width + v * lanes, square[r]);
-          } else {
-            store_up_to(packed + (done + r) * Width + v * lanes, square[r],
-                        std::min(lanes, Width - v * lanes));
-          }
-        }
-      }
-    }
-  }
-  one_by_one(done, depth);
-}
-
-// ---- Pairs of bfloat16 -----------------------------------------------------------------------
-
-// The nearest bfloat16, ties to even, in the upper half of the word.
-inline UintVec<Vec<float>> rounded_bits(Vec<float> x) {
-  using U = UintVec<Vec<float>>;
-  const U bits = (U)x;
-  const U nearest = (bits + 0x7fffu + ((bits >> 16) & 1u)) & 0xffff0000u;
-  return select(x == x, nearest, bits | 0x00400000u);  // NaN stays NaN
-}
-inline Vec<float> lower_of(UintVec<Vec<float>> pair) { return (Vec<float>)(pair << 16); }
-inline Vec<float> upper_of(UintVec<Vec<float>> pair) { return (Vec<float>)(pair & 0xffff0000u); }
-
-// pack() of rounded values, the neighbours 2p and 2p+1 of a vector in one word: packed[p * Width +
-// i].
-template <Index Width>
-void pack_pairs(const float* source, Index across, Index along, Index count, Index readable,
-                Index depth, float* packed) {
-  constexpr Index kAtOnce = 32, lanes = kLanes<float>;
-  float values[(kAtOnce + 1) * Width + lanes];
-  for (Index p = 0; p < depth; p += kAtOnce) {
-    const Index n = std::min(kAtOnce, depth - p);
-    pack<float, Width>(source + p * along, across, along, count, readable, n, values);
-    if (n % 2 != 0) std::fill_n(values + n * Width, Width, 0.0f);
-    for (Index q = 0; q < (n + 1) / 2; ++q) {
-      const float* even = values + 2 * q * Width;
-      map_row(even, even + Width, packed + (p / 2 + q) * Width, Width,
-              [](Vec<float> lower, Vec<float> upper) {
-                return (Vec<float>)((rounded_bits(lower) >> 16) | rounded_bits(upper));
-              });
-    }
-  }
-}
-
-template <class T, Index Width>
-void pack_as(bool pairs, const T* source, Index across, Index along, Index count, Index readable,
-             Index depth, T* packed) {
-  if constexpr (std::is_same_v<T, float>) {
-    if (pairs) return pack_pairs<Width>(source, across, along, count, readable, depth, packed);
-  }
-  pack<T, Width>(source, across, along, count, readable, depth, packed);
-}
-
-// ---- The micro-kernel ------------------------------------------------------------------------
-
-// A tile of C, Rows x kColumns, into its place: `columns` of it, added to what is there or not.
-// Named one by one, in loops that are unrolled, the tile's vectors stay in registers.
-template <class T, int Rows>
-inline __attribute__((always_inline)) void store_tile(const Vec<T> (&tile)[Rows][kVectors], T* c,
-                                                      Index c_stride, Index columns,
-                                                      bool accumulate) {
-  constexpr Index lanes = kLanes<T>;
-  T part[kColumns<T>];  // of a row, where the tile is cut off
-#pragma GCC unroll 16
-  for (int i = 0; i < Rows; ++i) {
-    T* row = c + i * c_stride;
-    const bool whole = columns == kColumns<T>;
-    T* to = whole ? row : part;
-#pragma GCC unroll 16
-    for (int v = 0; v < kVectors; ++v) {
-      store(to + v * lanes, accumulate && whole ? load(row + v * lanes) + tile[i][v] : tile[i][v]);
-    }
-    if (!whole) {
-      for (Index j = 0; j < columns; ++j) row[j] = accumulate ? row[j] + part[j] : part[j];
-    }
-  }
-}
-
-// Rows x kColumns of C, from `depth` columns of A and a packed panel of B.
-template <class T, int Rows>
-struct MicroKernel {
-  static void run(Index depth, const T* a, Index a_row, Index a_column, const T* b, T* c,
-                  Index c_stride, Index columns, bool accumulate) {
-    constexpr Index lanes = kLanes<T>;
-    for (int i = 0; i < Rows; ++i) __builtin_prefetch(c + i * c_stride, 1, 3);
-    Vec<T> tile[Rows][kVectors];
-#pragma GCC unroll 16
-    for (int i = 0; i < Rows; ++i) {
-#pragma GCC unroll 16
-      for (int v = 0; v < kVectors; ++v) tile[i][v] = Vec<T>{};
-    }
-    for (Index p = 0; p < depth; ++p) {
-      Vec<T> bs[kVectors];
-#pragma GCC unroll 16
-      for (int v = 0; v < kVectors; ++v) bs[v] = load(b + v * lanes);
-#pragma GCC unroll 16
-      for (int i = 0; i < Rows; ++i) {
-        const Vec<T> ai = a[i * a_row] - Vec<T>{};
-#pragma GCC unroll 16
-        for (int v = 0; v < kVectors; ++v) tile[i][v] += ai * bs[v];
-      }
-      a += a_column;
-      b += kColumns<T>;
-    }
-    store_tile<T, Rows>(tile, c, c_stride, columns, accumulate);
-  }
-};
-
-// sum + the two products of each pair
-struct DotInFloats {
-  static Vec<float> add(Vec<float> sum, UintVec<Vec<float>> a, UintVec<Vec<float>> b) {
-    return sum + lower_of(a) * lower_of(b) + upper_of(a) * upper_of(b);
-  }
-};
-
-// The same from packed pairs of bfloat16, `depth` being the number of pairs.
-template <class Dot, int Rows>
-inline __attribute__((always_inline)) void pairs_kernel(Index depth, const float* a, const float* b,
-                                                        float* c, Index c_stride, Index columns,
-                                                        bool accumulate) {
-  using U = UintVec<Vec<float>>;
-  constexpr Index lanes = kLanes<float>;
-  Vec<float> tile[Rows][kVectors];
-#pragma GCC unroll 16
-  for (int i = 0; i < Rows; ++i) {
-#pragma GCC unroll 16
-    for (int v = 0; v < kVectors; ++v) tile[i][v] = Vec<float>{};
-  }
-  for (Index p = 0; p < depth; ++p) {
-    U bs[kVectors];
-#pragma GCC unroll 16
-    for (int v = 0; v < kVectors; ++v) bs[v] = (U)load(b + v * lanes);
-#pragma GCC unroll 16
-    for (int i = 0; i < Rows; ++i) {
-      std::uint32_t pair = 0;
-      std::memcpy(&pair, a + i, sizeof(pair));
-      const U ai = pair - U{};
-#pragma GCC unroll 16
-      for (int v = 0; v < kVectors; ++v) tile[i][v] = Dot::add(tile[i][v], ai, bs[v]);
-    }
-    a += kRows;
-    b += kColumns<float>;
-  }
-  store_tile<float, Rows>(tile, c, c_stride, columns, accumulate);
-}
-template <int Rows>
-struct PairsKernel {
-  static void run(Index depth, const float* a, Index, Index, const float* b, float* c,
-                  Index c_stride, Index columns, bool accumulate) {
-    pairs_kernel<DotInFloats, Rows>(depth, a, b, c, c_stride, columns, accumulate);
-  }
-};
-#if defined(__AVX512F__)
-struct DotInstruction {
-  __attribute__((target("avx512bf16,avx512vl"))) static Vec<float> add(Vec<float> sum,
-                                                                       UintVec<Vec<float>> a,
-                                                                       UintVec<Vec<float>> b) {
-    return (Vec<float>)_mm512_dpbf16_ps((__m512)sum, (__m512bh)a, (__m512bh)b);
-  }
-};
-template <int Rows>
-struct PairsInstructionKernel {
-  __attribute__((target("avx512bf16,avx512vl"))) static void run(Index depth, const float* a, Index,
-                                                                 Index, const float* b, float* c,
-                                                                 Index c_stride, Index columns,
-                                                                 bool accumulate) {
-    pairs_kernel<DotInstruction, Rows>(depth, a, b, c, c_stride, columns, accumulate);
-  }
-};
-#endif
-
-template <class T>
-using MicroKernelFunction = void (*)(Index, const T*, Index, Index, const T*, T*, Index, Index,
-                                     bool);
-template <class T>
-struct MicroKernels {
-  MicroKernelFunction<T> run[kRows];  // for each number of rows: the last ones cost what they are
-};
-template <class T, std::size_t... Rows>
-MicroKernels<T> micro_kernels(Precision precision, std::index_sequence<Rows...>) {
-  if constexpr (std::is_same_v<T, float>) {
-#if defined(__AVX512F__)
-    if (precision == Precision::bfloat16 && has_bfloat16_products()) {
-      return {{&PairsInstructionKernel<static_cast<int>(Rows) + 1>::run...}};
-    }
-#endif
-    if (precision == Precision::bfloat16) {
-      return {{&PairsKernel<static_cast<int>(Rows) + 1>::run...}};
-    }
-  }
-  return {{&MicroKernel<T, static_cast<int>(Rows) + 1>::run...}};
 }
 
 // ---- Few rows --------------------------------------------------------------------------------
@@ -383,12 +108,13 @@ void matmul(const Team& team, MatmulScratch<T>& scratch, const Operand<T>& a, co
   // Packed, `length` values of a vector take so many places.
   const bool pairs = std::is_same_v<T, float> && scratch.precision == Precision::bfloat16;
   const auto places = [pairs](Index length) { return pairs ? (length + 1) / 2 : length; };
-  const auto kernels = micro_kernels<T>(scratch.precision, std::make_index_sequence<kRows>());
   if (m <= kFewRows && b.column_stride == 1 && !pairs) {
     if (m == 1) return few_rows<T, 1>(team, scratch, a, b, c, epilogue, accumulate);
     if (m == 2) return few_rows<T, 2>(team, scratch, a, b, c, epilogue, accumulate);
     return few_rows<T, 3>(team, scratch, a, b, c, epilogue, accumulate);
   }
+  const MicroKernels<T>& kernels =
+      micro_kernels<T>(scratch.precision, std::make_index_sequence<kRows>());
   const Index strips = pieces_of(m, kRows), panels = pieces_of(n, width);
 
   // Which operand is packed beforehand, for all tasks: the one that more of them read. The other is

@@ -8,13 +8,25 @@
 
 namespace pyae {
 
+// The sum of f(begin, end) over [0, n), cut into ranges of at least `least`; `work` is that of an
+// item, in nanoseconds.
+template <class F>
+double sum_of_ranges(const Team& team, Index n, Index least, double work, const F& f) {
+  constexpr Index kPieces = 64;
+  std::array<double, kPieces> partial{};
+  const Index grain = std::max(least, (n + kPieces - 1) / kPieces);
+  team.for_ranges(n, grain, work, [&](Index begin, Index end) {
+    partial[static_cast<std::size_t>(begin / grain)] = f(begin, end);
+  });
+  double total = 0;
+  for (const double part : partial) total += part;
+  return total;
+}
+
 // Sum of f over x (n): vectors within a piece, double between pieces. f(0) must be 0.
 template <class T, class F>
 double ordered_sum(const Team& team, const T* x, Index n, const F& f) {
-  constexpr Index kPieces = 64;
-  std::array<double, kPieces> partial{};
-  const Index grain = std::max<Index>(1024, (n + kPieces - 1) / kPieces);
-  team.for_ranges(n, grain, 0.3, [&](Index begin, Index end) {
+  return sum_of_ranges(team, n, 1024, 0.3, [&](Index begin, Index end) {
     Vec<T> total{};
     double sum = 0;
     Index since = 0;
@@ -26,33 +38,31 @@ double ordered_sum(const Team& team, const T* x, Index n, const F& f) {
         since = 0;
       }
     });
-    partial[static_cast<std::size_t>(begin / grain)] =
-        sum + static_cast<double>(horizontal_sum(total));
+    return sum + static_cast<double>(horizontal_sum(total));
   });
-  double total = 0;
-  for (const double part : partial) total += part;
-  return total;
 }
 
 // The sum of f(i) over i = 0 ... n-1 in double, the same bits for any number of threads.
 template <class F>
 double ordered_total(const Team& team, Index n, const F& f) {
-  constexpr Index kPieces = 64, kChains = 8;  // sums side by side, so that none waits for another
-  std::array<double, kPieces> partial{};
-  const Index grain = std::max<Index>(4096, (n + kPieces - 1) / kPieces);
-  team.for_ranges(n, grain, 0.5, [&](Index begin, Index end) {
+  constexpr Index kChains = 8;  // sums side by side, so that none waits for another
+  return sum_of_ranges(team, n, 4096, 0.5, [&](Index begin, Index end) {
     double chains[kChains] = {};
     Index i = begin;
     for (; i + kChains <= end; i += kChains) {
       for (Index c = 0; c < kChains; ++c) chains[c] += f(i + c);
     }
     for (; i < end; ++i) chains[0] += f(i);
-    double& sum = partial[static_cast<std::size_t>(begin / grain)];
+    double sum = 0;
     for (const double chain : chains) sum += chain;
+    return sum;
   });
-  double total = 0;
-  for (const double part : partial) total += part;
-  return total;
+}
+
+template <class T>
+double dot(const Team& team, const T* a, const T* b, Index n) {
+  return ordered_total(
+      team, n, [=](Index i) { return static_cast<double>(a[i]) * static_cast<double>(b[i]); });
 }
 
 // out[j] = sum over rows of x[i, j]; threads share the columns.

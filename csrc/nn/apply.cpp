@@ -12,7 +12,7 @@ struct Cut {
 
   Cut(bool rowwise, Index rows, Index columns)
       : items(rowwise ? rows : rows * columns),
-        grain(rowwise ? std::max<Index>(1, kPassGrain / std::max<Index>(columns, 1)) : kPassGrain),
+        grain(rowwise ? rows_of_pass(columns) : kPassGrain),
         work(rowwise ? static_cast<double>(columns) : 1) {}
 };
 

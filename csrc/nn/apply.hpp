@@ -8,6 +8,9 @@ namespace pyae {
 
 // Elements that one piece of an elementwise pass takes; small enough for the first-level cache.
 inline constexpr Index kPassGrain = 4096;
+inline Index rows_of_pass(Index columns) {
+  return std::max<Index>(1, kPassGrain / std::max<Index>(columns, 1));
+}
 
 // y = f(x), both (rows, columns); in place when y == x.
 template <class T>

@@ -42,12 +42,12 @@ class Curvature {
     T* h = delta_[0].ensure(size_);
     const T* ru = tangent(pass, u, 0);
     output_product(pass, batch, ru, h, false);
-    std::array<double, 3> result{inner(team, ru, h, n), 0, 0};
+    std::array<double, 3> result{dot(team, ru, h, n), 0, 0};
     if (v == nullptr) return result;
     const T* rv = tangent(pass, v, 1);
-    result[1] = inner(team, rv, h, n);
+    result[1] = dot(team, rv, h, n);
     output_product(pass, batch, rv, h, false);
-    result[2] = inner(team, rv, h, n);
+    result[2] = dot(team, rv, h, n);
     return result;
   }
 
@@ -80,11 +80,6 @@ class Curvature {
   }
 
  private:
-  static double inner(const Team& team, const T* a, const T* b, Index n) {
-    return ordered_total(
-        team, n, [=](Index i) { return static_cast<double>(a[i]) * static_cast<double>(b[i]); });
-  }
-
   // What G's factor 1/n is for a block that stands for its batch.
   T scale(const Passed& batch, Block block) const {
     const double n = static_cast<double>(batch.rows);

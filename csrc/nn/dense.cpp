@@ -71,8 +71,7 @@ template <class T>
 void Dense<T>::forward_tangent(const Pass<T>& pass, const T* v, const T* x, const T* rx,
                                const LayerState<T>& state, T* ry) const {
   if (use_bias_) {
-    const Index grain = std::max<Index>(1, kPassGrain / units_);
-    pass.team.for_ranges(pass.batch, grain, 0.1 * static_cast<double>(units_),
+    pass.team.for_ranges(pass.batch, rows_of_pass(units_), 0.1 * static_cast<double>(units_),
                          [&](Index begin, Index end) {
                            for (Index i = begin; i < end; ++i) {
                              std::copy_n(v + bias_, units_, ry + i * units_);

@@ -1,7 +1,7 @@
 // The one loop over all losses.
 #include "nn/losses.hpp"
 
-#include <array>
+#include "linalg/reductions.hpp"
 
 namespace pyae {
 namespace {
@@ -60,13 +60,11 @@ T sample_loss(const L& loss, const T* t, const T* p, Index columns, T scale, T* 
 template <class T>
 double loss_rows(const Team& team, const Loss& loss, const T* t, const T* p, Index rows,
                  Index columns, const T* weights, T scale, T* dp, T* per_row) {
-  constexpr Index kPieces = 64;
-  std::array<double, kPieces> partial{};
-  const Index grain = std::max<Index>(1, (rows + kPieces - 1) / kPieces);
   const Index t_columns = target_columns(loss, columns);
   // Which loss it is is asked within the pieces: the loop over them is compiled once for all.
-  team.for_ranges(rows, grain, 4.0 * static_cast<double>(columns), [&](Index begin, Index end) {
-    partial[static_cast<std::size_t>(begin / grain)] = std::visit(
+  const double work = 4.0 * static_cast<double>(columns);
+  return sum_of_ranges(team, rows, 1, work, [&](Index begin, Index end) {
+    return std::visit(
         [&](const auto& l) {
           double total = 0;
           for (Index i = begin; i < end; ++i) {
@@ -81,9 +79,6 @@ double loss_rows(const Team& team, const Loss& loss, const T* t, const T* p, Ind
         },
         loss);
   });
-  double total = 0;
-  for (const double part : partial) total += part;
-  return total;
 }
 
 template double loss_rows(const Team&, const Loss&, const float*, const float*, Index, Index,

@@ -308,7 +308,7 @@ class Network {
     const Index units = layer.units();
     if (!stops_at_logits_) {
       if (const Epilogue<T> epilogue = layer.delta_epilogue(state)) {
-        pass.team.for_ranges(pass.batch, rows_at_once(units), static_cast<double>(units),
+        pass.team.for_ranges(pass.batch, rows_of_pass(units), static_cast<double>(units),
                              [&](Index begin, Index end) {
                                epilogue(begin, 0, end - begin, units, delta + begin * units, units);
                              });
@@ -328,8 +328,6 @@ class Network {
     layer.finish_delta(pass, own, extra);
     map_row(delta, extra, delta, pass.batch * units, [](Vec<T> a, Vec<T> b) { return a + b; });
   }
-
-  static Index rows_at_once(Index units) { return std::max<Index>(1, kPassGrain / units); }
 
   static inline const Activation kLinear = Linear{};
 

@@ -55,7 +55,7 @@ RowCurvature<T> diagonal_row(const L& loss, const T* t, const T* p, Index n, T* 
 template <class T, class F>
 void for_rows(const Team& team, const Loss& loss, const T* t, const T* p, Index rows, Index columns,
               T* out, const F& f) {
-  const Index grain = std::max<Index>(1, kPassGrain / columns);
+  const Index grain = rows_of_pass(columns);
   const Index t_columns = target_columns(loss, columns);
   team.for_ranges(rows, grain, 3.0 * static_cast<double>(columns), [&](Index begin, Index end) {
     std::visit(

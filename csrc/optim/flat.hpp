@@ -17,12 +17,6 @@ void for_parameters(const Team& team, Index n, const F& f) {
   team.for_ranges(n, 16384, 0.5, f);
 }
 
-template <class T>
-double dot(const Team& team, const T* a, const T* b, Index n) {
-  return ordered_total(
-      team, n, [=](Index i) { return static_cast<double>(a[i]) * static_cast<double>(b[i]); });
-}
-
 // u' (damping + second derivative of the L2 penalties) v.
 template <class T>
 double damped_form(const Team& team, const std::vector<Tensor>& tensors, double damping, const T* u,
