@@ -23,6 +23,12 @@ def sklearn_penalty(l1_ratio: float) -> dict[str, Any]:
     return {"penalty": "elasticnet", "l1_ratio": l1_ratio} if l1_ratio else {"penalty": "l2"}
 
 
+def rounded_to_bfloat16(x: npt.ArrayLike) -> npt.NDArray[np.float32]:
+    """Return the nearest numbers with 8 significant bits, ties to even."""
+    bits = np.asarray(x, dtype=np.float32).view(np.uint32)
+    return ((bits + 0x7FFF + ((bits >> 16) & 1)) & np.uint32(0xFFFF0000)).view(np.float32)
+
+
 @dataclass(frozen=True)
 class Tolerance:
     """How far a result may be from the float64 computation of the same inputs.

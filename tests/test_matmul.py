@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from conftest import rounded_to_bfloat16
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -176,12 +177,6 @@ def test_what_is_refused() -> None:
         core.matmul(a[0], b)
     with pytest.raises(TypeError):
         core.matmul(a, b.astype(np.float32))
-
-
-def rounded_to_bfloat16(x: Array) -> Array:
-    """The nearest number with 8 significant bits, ties to even."""
-    bits = x.astype(np.float32).view(np.uint32)
-    return ((bits + 0x7FFF + ((bits >> 16) & 1)) & np.uint32(0xFFFF0000)).view(np.float32)
 
 
 @pytest.mark.parametrize(("ta", "tb"), TRANSPOSES)

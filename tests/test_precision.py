@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from conftest import rounded_to_bfloat16
 
 import pyae
 
@@ -44,20 +45,17 @@ def test_any_number_of_threads_gives_the_same_bits() -> None:
 
 def test_gradients_are_those_of_rounded_factors() -> None:
     """One linear layer: the gradient x^T dz, from rounded x and rounded dz."""
-
-    def rounded(x: Any) -> Any:
-        bits = np.asarray(x, dtype=np.float32).view(np.uint32)
-        return ((bits + 0x7FFF + ((bits >> 16) & 1)) & np.uint32(0xFFFF0000)).view(np.float32)
-
     rng = np.random.default_rng(0)
     x, y = rng.normal(size=(40, 7)).astype("f"), rng.normal(size=(40, 5)).astype("f")
     model = pyae.Sequential([pyae.Dense(5)], precision="mixed_bfloat16", random_state=0).build(7)
     W, b = model.get_weights()
-    z = rounded(x) @ rounded(W) + b
+    z = rounded_to_bfloat16(x) @ rounded_to_bfloat16(W) + b
     dz = (2 / y.size) * (z - y)
     loss, (dW, db) = model.loss_and_gradients(x, y)
     assert loss == pytest.approx(float(np.square(z - y).mean()), rel=1e-5)
-    np.testing.assert_allclose(dW, rounded(x).T @ rounded(dz), rtol=1e-2, atol=1e-4)
+    np.testing.assert_allclose(
+        dW, rounded_to_bfloat16(x).T @ rounded_to_bfloat16(dz), rtol=1e-2, atol=1e-4
+    )
     np.testing.assert_allclose(db, dz.sum(axis=0), rtol=1e-4, atol=1e-6)
 
 
