@@ -16,7 +16,7 @@ from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 
 from pyae._arguments import boolean, number, positive_int, seed_of, verbosity
-from pyae._arrays import Floats, as_weights, require_unmasked
+from pyae._arrays import Floats, as_weights
 from pyae.activations import Activation
 from pyae.activations import resolve as resolve_activation
 from pyae.callbacks import (
@@ -134,14 +134,12 @@ class NetworkEstimator(BaseEstimator):
 
     def _samples(self, X: Any, sample_weight: Any = None, *, reset: bool) -> Samples:
         """Return checked inputs, in place where the core can read them."""
-        require_unmasked(X, "X")
         X = validate_data(self, X, reset=reset, dtype="numeric")
         return Samples(X, None, as_weights(sample_weight, "sample_weight", len(X), np.float64))
 
     def _inputs(self, X: Any) -> npt.NDArray[Any]:
         """Return checked inputs of a fitted estimator."""
         check_is_fitted(self)
-        require_unmasked(X, "X")
         return np.asarray(validate_data(self, X, reset=False, dtype="numeric"))
 
     def _predict(self, X: Any) -> Floats:
@@ -151,8 +149,7 @@ class NetworkEstimator(BaseEstimator):
 
     def _validation_inputs(self, X: Any) -> npt.NDArray[Any]:
         """Return checked inputs to validate on, after those of the fit."""
-        require_unmasked(X, "X_val")
-        return np.asarray(validate_data(self, X, reset=False, dtype="numeric"))
+        return np.asarray(validate_data(self, X, name="X_val", reset=False, dtype="numeric"))
 
     def _goes_on(self) -> bool:
         """Whether fit goes on from what is fitted."""

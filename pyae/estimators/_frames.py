@@ -1,4 +1,4 @@
-"""Data frames whose columns' names scikit-learn would miss.
+"""Inputs that scikit-learn would read amiss: masked arrays, and frames of newer libraries.
 
 Before 1.9, scikit-learn asks a frame that is not pandas' for its names by the interchange protocol
 (``__dataframe__``), which polars has left from version 2 on: such a frame would count as an array,
@@ -14,6 +14,8 @@ import numpy as np
 import numpy.typing as npt
 import sklearn
 from sklearn.utils import validation
+
+from pyae._arrays import require_unmasked
 
 _ASKS_BY_PROTOCOL = tuple(int(part) for part in sklearn.__version__.split(".")[:2]) < (1, 9)
 
@@ -38,8 +40,8 @@ class _Interchanged:
         return np.asarray(self._frame, dtype=dtype)
 
 
-def validate_data(estimator: Any, X: Any, *args: Any, **kwargs: Any) -> Any:
-    """Return what scikit-learn's `validate_data` does, which sees the names of any frame's columns.
+def validate_data(estimator: Any, X: Any, *args: Any, name: str = "X", **kwargs: Any) -> Any:
+    """Return what scikit-learn's `validate_data` does, of any frame and without masked values.
 
     Parameters
     ----------
@@ -47,9 +49,17 @@ def validate_data(estimator: Any, X: Any, *args: Any, **kwargs: Any) -> Any:
         What gets or has ``n_features_in_`` and ``feature_names_in_``.
     X : array_like or frame of shape (n_samples, n_features)
         The inputs.
+    name : str
+        What the caller calls them.
     *args, **kwargs
         The other arguments of scikit-learn's function.
+
+    Raises
+    ------
+    TypeError, ValueError
+        A value is masked, or as of scikit-learn's function.
     """
+    require_unmasked(X, name)
     if _ASKS_BY_PROTOCOL and not hasattr(X, "__dataframe__"):
         polars = sys.modules.get("polars")  # who has a frame of it has imported it
         if polars is not None and isinstance(X, polars.DataFrame):

@@ -12,7 +12,7 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils.validation import check_is_fitted
 
 from pyae._arguments import boolean, not_negative, number, positive_int, seed_of, verbosity
-from pyae._arrays import Floats, as_weights, require_unmasked
+from pyae._arrays import Floats, as_weights
 from pyae.callbacks import EarlyStopping, resolve_callbacks
 from pyae.estimators._base import NetworkEstimator, Samples, all_or_nothing
 from pyae.estimators._classes import as_labels, classes_of, numbers_of, with_class_weight
@@ -188,7 +188,6 @@ class LogisticRegression(ClassifierMixin, NetworkEstimator):
         fit_intercept = boolean(self.fit_intercept, "fit_intercept")
         goes_on = self._goes_on()
         labels = as_labels(y)
-        require_unmasked(X, "X")
         X, labels = validate_data(
             self, X, labels, reset=not goes_on, dtype="numeric", y_numeric=False, multi_output=True
         )

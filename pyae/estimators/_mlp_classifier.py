@@ -9,7 +9,7 @@ import numpy.typing as npt
 from sklearn.base import ClassifierMixin
 
 from pyae import losses
-from pyae._arrays import Floats, as_weights, require_unmasked
+from pyae._arrays import Floats, as_weights
 from pyae.estimators._base import Samples, all_or_nothing
 from pyae.estimators._classes import as_labels, classes_of, numbers_of, with_class_weight
 from pyae.estimators._frames import validate_data
@@ -203,7 +203,6 @@ class MLPClassifier(ClassifierMixin, Perceptron):
         """
         goes_on = self._goes_on()
         labels = as_labels(y)
-        require_unmasked(X, "X")
         X, labels = validate_data(
             self, X, labels, reset=not goes_on, dtype="numeric", multi_output=True
         )
@@ -242,7 +241,6 @@ class MLPClassifier(ClassifierMixin, Perceptron):
                 "dict instead"
             )
         labels = as_labels(y)
-        require_unmasked(X, "X")
         X, labels = validate_data(
             self, X, labels, reset=not fitted, dtype="numeric", multi_output=True
         )

@@ -231,7 +231,6 @@ class MLPRegressor(RegressorMixin, Perceptron):
         incremental: bool = False,
         checkpoint: Any = None,
     ) -> Any:
-        require_unmasked(X, "X")
         require_unmasked(y, "y")
         X, targets = validate_data(
             self, X, y, reset=reset, dtype="numeric", multi_output=True, y_numeric=True
