@@ -11,17 +11,40 @@
 namespace pyae {
 namespace {
 
-constexpr Index kMaxDepth = 320;              // a panel of B, kMaxDepth x kColumns, fits in L1
-constexpr Index kBlockRows = 96;              // a block of A, kBlockRows x kMaxDepth, fits in L2
-constexpr Index kGroup = 4;                   // panels that a task packs for itself; they fit in L2
-constexpr Index kTallRows = 400;              // from here on B is packed beforehand, not A
-constexpr Index kFewRows = 3;                 // so few rows are multiplied by B where it stands
+// A panel of B, kMaxDepth x kColumns, fits in L1; or it fits in L2, from where processors with wide
+// vectors read it as fast, and every pass over C that a longer panel saves counts.
+#if defined(__AVX512F__)
+constexpr Index kMaxDepth = 1024, kMaxPackedDepth = 512;
+#else
+constexpr Index kMaxDepth = 320, kMaxPackedDepth = 320;
+#endif
+constexpr Index kBlockRows = 96;  // a packed block of A, kBlockRows x kMaxPackedDepth, fits in L2
+constexpr Index kGroup = 4;       // panels that a task packs for itself; they fit in L2
+constexpr Index kTallRows = 400;  // from here on B is packed beforehand, not A
+constexpr Index kFewRows = 3;     // so few rows are multiplied by B where it stands
 constexpr Index kMaxPacked = Index{1} << 20;  // values packed beforehand, at a time
 
 Index round_up(Index n, Index multiple) { return (n + multiple - 1) / multiple * multiple; }
 Index pieces_of(Index n, Index size) { return (n + size - 1) / size; }
 // The size of equal pieces, each of at most `most`: a short last one would cost as much as a long.
 Index even_piece(Index n, Index most) { return pieces_of(n, pieces_of(n, most)); }
+
+// Of how many strips each the blocks are that `threads` share: at most `most`, and as many as leave
+// nobody idle for long at the end.
+Index balanced_block(Index strips, Index most, Index threads) {
+  Index best = 1, least = strips;
+  for (Index size = std::min(most, strips); size >= 1; --size) {
+    const Index whole = strips / size, rest = strips % size;
+    const Index last = whole % threads == 0 ? rest : size;  // whoever is last to end does this too
+    const Index longest = whole / threads * size + last;
+    if (longest < least) {
+      least = longest;
+      best = size;
+    }
+    if (25 * longest * threads <= 26 * strips) return size;
+  }
+  return best;
+}
 
 template <class T>
 constexpr double flops_per_nanosecond() {
@@ -127,18 +150,18 @@ void matmul(const Team& team, MatmulScratch<T>& scratch, const Operand<T>& a, co
   const bool shared_a = pack_a && !tall;
 
   const Index row_block =
-      tall ? round_up(even_piece(m, std::min(kBlockRows, std::max<Index>(kRows, m / 8))), kRows)
-           : strips * kRows;
+      (tall ? balanced_block(strips, kBlockRows / kRows, team.threads()) : strips) * kRows;
   const Index row_tasks = pieces_of(m, row_block);
   const Index group = tall ? pieces_of(panels, std::max<Index>(1, 16 / row_tasks))
                            : std::max<Index>(1, std::min(kGroup, panels / 8));
   const Index column_tasks = pieces_of(panels, group);
 
   const Index shared_rows = tall ? panels * width : shared_a ? strips * kRows : 0;
+  const Index max_depth = tall && pack_a ? kMaxPackedDepth : kMaxDepth;
   const Index pass_depth =
-      even_piece(depth, std::max(kMaxDepth, kMaxPacked / std::max<Index>(shared_rows, 1)));
+      even_piece(depth, std::max(max_depth, kMaxPacked / std::max<Index>(shared_rows, 1)));
   T* shared = shared_rows > 0 ? scratch.shared.ensure(shared_rows * pass_depth) : nullptr;
-  const Index own_size = tall ? (pack_a ? row_block * kMaxDepth : 0) : group * width * kMaxDepth;
+  const Index own_size = tall ? (pack_a ? row_block * max_depth : 0) : group * width * max_depth;
   T* own = own_size > 0 ? scratch.own.ensure(own_size * team.threads()) : nullptr;
 
   const auto pack_strip = [&](Index strip, Index p, Index np, T* to) {
@@ -154,7 +177,7 @@ void matmul(const Team& team, MatmulScratch<T>& scratch, const Operand<T>& a, co
 
   for (Index d0 = 0; d0 < depth; d0 += pass_depth) {
     const Index nd = std::min(pass_depth, depth - d0);
-    const Index block_depth = round_up(even_piece(nd, kMaxDepth), pairs ? 2 : 1);
+    const Index block_depth = round_up(even_piece(nd, max_depth), pairs ? 2 : 1);
     const Index blocks = pieces_of(nd, block_depth);
     if (shared_rows > 0) {
       constexpr Index kAtOnce = 4;  // neighbours, which share cache lines

@@ -12,33 +12,39 @@ template <class L>
 inline constexpr bool kHasFormOfLogits<L, std::void_t<decltype(std::declval<L>().of_logits())>> =
     true;
 
-// A loss whose value and gradient come together, in two short loops: a processor looks some 200
-// instructions ahead, and only sees several vectors at once where a vector's way is short.
+// A loss of logits whose value and gradient come together, in two short loops: a processor looks a
+// few hundred instructions ahead, and only sees several vectors at once where a vector's way is
+// short. A logarithm is taken once for so many vectors.
 template <class L, class T>
-T prepared_loss(const L& loss, const T* t, const T* p, Index columns, T scale, T* dp) {
+T loss_of_logits(const L& loss, const T* t, const T* z, Index columns, T scale, T* dz) {
   using V = Vec<T>;
-  constexpr Index kAtOnce = 64;
+  constexpr Index kAtOnce = 8 * kLanes<T>;
   const T share = L::mean_over_features ? T(1) / static_cast<T>(columns) : T(1);
   const V factor = splat<V>(share * scale);
-  T sum = 0, prepared[kAtOnce];
+  T exponentials[kAtOnce];
+  V sum{}, logarithms{};
   for (Index first = 0; first < columns; first += kAtOnce) {
     const Index n = std::min(kAtOnce, columns - first);
-    map_row(p + first, prepared, n, [&](V v) { return loss.prepared(v); });
-    sum += detail::row_sum<T>(n, [&](Index j, Index count) {
-      const V tv = load_up_to(t + first + j, count), pv = load_up_to(p + first + j, count);
-      const auto both = loss(tv, pv, load_up_to(prepared + j, count));
-      if (dp != nullptr) store_up_to(dp + first + j, factor * both.gradient, count);
-      return both.value;
+    map_row(z + first, exponentials, n, [&](V v) { return loss.exponential(v); });
+    V q{};
+    for_lanes<T>(n, [&](Index j, Index count) {
+      const V tv = load_up_to(t + first + j, count), zv = load_up_to(z + first + j, count);
+      const V e = load_up_to(exponentials + j, count);
+      const auto both = loss.without_logarithm(tv, zv, e);
+      if (dz != nullptr) store_up_to(dz + first + j, factor * both.gradient, count);
+      sum += both.value;
+      q = loss.with_factor(q, e);
     });
+    logarithms += log1p(q);
   }
-  return share * sum;
+  return share * (horizontal_sum(sum) + horizontal_sum(logarithms));
 }
 
 // One sample's loss; dp, where given, receives scale * dl/dp.
 template <class L, class T>
 T sample_loss(const L& loss, const T* t, const T* p, Index columns, T scale, T* dp) {
   if constexpr (kHasFormOfLogits<L>) {
-    if (loss.from_logits) return prepared_loss(loss.of_logits(), t, p, columns, scale, dp);
+    if (loss.from_logits) return loss_of_logits(loss.of_logits(), t, p, columns, scale, dp);
   }
   if constexpr (std::is_base_of_v<RowLoss, L>) {
     return loss.row(t, p, columns, dp, scale);

@@ -52,21 +52,24 @@ inline V smoothed(V t, double label_smoothing) {
 }  // namespace detail
 
 // Binary cross-entropy from logits z: max(z, 0) - z t + log(1 + e^-|z|), and sigmoid(z) - t. Both
-// need e = e^-|z|, which comes first, and 1/(1+e) and log(1+e) share one division.
+// need e = e^-|z|. Logarithms are taken of products: with q = (1+e_1)(1+e_2)... - 1, which
+// grows by e + q e, log(1+q) is the sum of all log(1+e_k), and small e_k lose no digits.
 struct BinaryCrossentropyOfLogits {
   static constexpr bool mean_over_features = true;
   double label_smoothing;
   template <class V>
-  static V prepared(V z) {
+  static V exponential(V z) {
     return exp_of_negative(-abs(z));
   }
   template <class V>
-  ValueAndGradient<V> operator()(V t, V z, V e) const {
+  static V with_factor(V q, V e) {
+    return q + (e + q * e);
+  }
+  template <class V>
+  ValueAndGradient<V> without_logarithm(V t, V z, V e) const {
     t = detail::smoothed(t, label_smoothing);
-    const V one = splat<V>(1), u = one + e, w = u + one;
-    const V inverse = one / (u * w);  // 1/u = inverse w, 1/w = inverse u
-    const V log1p_e = detail::log1p_series(e * (inverse * u));
-    return {at_least(z, V{}) - z * t + log1p_e, select(z < V{}, e, one) * (inverse * w) - t};
+    const V one = splat<V>(1);
+    return {at_least(z, V{}) - z * t, select(z < V{}, e, one) / (one + e) - t};
   }
 };
 
