@@ -21,7 +21,7 @@ from hypothesis import strategies as st
 import pyae
 from pyae import losses, noise, optimizers, regularizers, schedules
 from pyae.activations import Activation
-from pyae.callbacks import EarlyStopping
+from pyae.callbacks import Callback, EarlyStopping
 from pyae.reference import Network, initial_kernel
 
 N, FEATURES = 40, 6
@@ -284,6 +284,50 @@ def test_predict_in_blocks(n: int) -> None:
     X = data(n)
     network = Network(model.spec, FEATURES, seed=5, dtype="float64")
     np.testing.assert_allclose(model.predict(X), network.forward(X), rtol=1e-12, atol=1e-14)
+
+
+@pytest.mark.parametrize("precision", [None, "mixed_bfloat16"])
+def test_a_prediction_does_not_depend_on_its_company(precision: str | None) -> None:
+    """The bits of a row's output are the same alone and among others, for any number of threads."""
+    widths, X = (300, 2100, 40, 2048, 300), data(400, 300).astype(np.float32)
+    layers = [pyae.Dense(units, "tanh") for units in widths[1:]]
+    model = pyae.Sequential(
+        layers, dtype="float32", precision=precision, n_threads=2, random_state=0
+    ).build(widths[0])
+    alone = np.concatenate([model.predict(X[i : i + 1]) for i in range(60)])
+    for n in (2, 3, 4, 5, 13, 24, 49, 60, 257, 400):
+        for n_threads in (1, 2, 3):
+            model.n_threads = n_threads
+            np.testing.assert_array_equal(model.predict(X[:n])[:60], alone[:n])
+
+
+def test_predictions_follow_the_weights() -> None:
+    """Kernels that are kept packed between predictions are those of the present."""
+
+    class Predictor(Callback):
+        def on_epoch_end(self, epoch: int, logs: Any) -> None:
+            check()
+
+    model, X = model_of().build(FEATURES), data()
+
+    def check() -> None:
+        W, b, V, c = model.get_weights()
+        code = np.tanh(X @ W + b)
+        np.testing.assert_allclose(model.forward(X, upto=1), code, rtol=1e-12)
+        np.testing.assert_allclose(model.predict(X), code @ V + c, rtol=1e-12)
+        np.testing.assert_allclose(model.predict(X[:1]), code[:1] @ V + c, rtol=1e-12)
+
+    check()
+    model.set_weights([2 * w for w in model.get_weights()])
+    check()
+    for _ in range(2):
+        model.fit(X, epochs=3, callbacks=[Predictor()])
+        check()
+    copied = copy.deepcopy(model)
+    model.set_weights([3 * w for w in model.get_weights()])
+    check()
+    model = copied
+    check()
 
 
 def test_predict_gives_activations_not_logits() -> None:

@@ -115,7 +115,7 @@ class PyNetwork {
       throw py::value_error("the network has " + std::to_string(model_->n_parameters()) +
                             " parameters, got " + std::to_string(values.size()));
     }
-    std::copy_n(values.data(), values.size(), model_->parameters());
+    std::copy_n(values.data(), values.size(), model_->changing_parameters());
   }
 
   py::dict state() {

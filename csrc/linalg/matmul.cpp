@@ -106,6 +106,101 @@ void few_rows(const Team& team, MatmulScratch<T>& scratch, const Operand<T>& a, 
   if (epilogue) epilogue(0, 0, Rows, n, c, n);
 }
 
+// ---- Many rows -------------------------------------------------------------------------------
+
+// Packed as pairs or not, `length` values of a vector take so many places.
+Index places(bool pairs, Index length) { return pairs ? (length + 1) / 2 : length; }
+template <class T>
+bool as_pairs(Precision precision) {
+  return std::is_same_v<T, float> && precision == Precision::bfloat16;
+}
+
+// kRows rows of op(A) from `strip` on, or kColumns columns of op(B) from `panel` on, the factors
+// p ... p+np of each.
+template <class T>
+void pack_strip(bool pairs, const Operand<T>& a, Index strip, Index p, Index np, T* to) {
+  const Index i = strip * kRows;
+  pack_as<T, kRows>(pairs, a.data + i * a.row_stride + p * a.column_stride, a.row_stride,
+                    a.column_stride, std::min<Index>(kRows, a.rows - i), a.rows - i, np, to);
+}
+template <class T>
+void pack_panel(bool pairs, const Operand<T>& b, Index panel, Index p, Index np, T* to) {
+  constexpr Index width = kColumns<T>;
+  const Index j = panel * width;
+  pack_as<T, width>(pairs, b.data + p * b.row_stride + j * b.column_stride, b.column_stride,
+                    b.row_stride, std::min(width, b.columns - j), b.columns - j, np, to);
+}
+
+// Packs `items` strips or panels of `size` vectors, factors d0 ... d0+nd, block after block:
+// pack_one(item, p, np, to).
+template <class T, class PackOne>
+void pack_ahead(const Team& team, bool pairs, Index items, Index size, Index d0, Index nd,
+                Index block_depth, T* packed, const PackOne& pack_one) {
+  constexpr Index kAtOnce = 4;  // neighbours, which share cache lines
+  const Index pieces = pieces_of(items, kAtOnce), blocks = pieces_of(nd, block_depth);
+  const double work = 0.3 * static_cast<double>(items * size * nd);
+  team.for_each(pieces * blocks, work, [&](Index piece) {
+    const Index p0 = piece / pieces * block_depth, np = std::min(block_depth, nd - p0);
+    const Index first = piece % pieces * kAtOnce;
+    for (Index item = first; item < std::min(items, first + kAtOnce); ++item) {
+      T* to = packed + items * size * places(pairs, p0) + item * size * places(pairs, np);
+      pack_one(item, d0 + p0, np, to);
+    }
+  });
+}
+
+// A block of rows of op(A), strip after strip: element (i, p) of a strip stands at data[i * row +
+// p * column], the next strip's `next` further on.
+template <class T>
+struct Strips {
+  const T* data;
+  Index next, row, column;
+};
+template <class T>
+struct Rectangle {  // of C
+  Index row_begin, row_end, panel_begin, panel_end;
+};
+
+// One block of the depth, `length` places long, for a rectangle of C (m, n). `panels` is the first
+// one of the rectangle; they stand one behind the other.
+template <class T>
+void multiply_block(const MicroKernels<T>& kernels, Index length, const Strips<T>& a,
+                    const T* panels, const Rectangle<T>& at, T* c, Index n, bool add,
+                    const Epilogue<T>& epilogue) {
+  constexpr Index width = kColumns<T>;
+  for (Index panel = at.panel_begin; panel < at.panel_end; ++panel) {
+    const Index j = panel * width, columns = std::min(width, n - j);
+    const T* b_panel = panels + (panel - at.panel_begin) * width * length;
+    const T* strip = a.data;
+    for (Index i = at.row_begin; i < at.row_end; i += kRows, strip += a.next) {
+      const Index rows = std::min<Index>(kRows, at.row_end - i);
+      T* tile = c + i * n + j;
+      kernels.run[rows - 1](length, strip, a.row, a.column, b_panel, tile, n, columns, add);
+      if (epilogue) epilogue(i, j, rows, columns, tile, n);
+    }
+  }
+}
+
+// Rows of op(A) are read where they stand if they are contiguous, unless they start at addresses
+// that fall into the same sets of the first-level cache.
+template <class T>
+bool must_pack_rows(const Operand<T>& a, bool pairs, Index panels) {
+  const bool aliased = a.row_stride * static_cast<Index>(sizeof(T)) % 1024 == 0 && panels > 8 &&
+                       a.rows > kWaitingRows;
+  return pairs || a.column_stride != 1 || aliased;
+}
+template <class T>
+const MicroKernels<T>& kernels_for(Precision precision) {
+  return micro_kernels<T>(precision, std::make_index_sequence<kRows>());
+}
+// Roughly, of one thread. Few rows wait for the memory of op(B).
+template <class T>
+double nanoseconds(Index m, Index n, Index depth) {
+  const double values = static_cast<double>(n) * static_cast<double>(depth);
+  return std::max(2.0 * static_cast<double>(m) * values / flops_per_nanosecond<T>(),
+                  values * sizeof(T) / 60);
+}
+
 }  // namespace
 
 bool has_bfloat16_products() {
@@ -128,25 +223,19 @@ void matmul(const Team& team, MatmulScratch<T>& scratch, const Operand<T>& a, co
     if (epilogue) epilogue(0, 0, m, n, c, n);
     return;
   }
-  // Packed, `length` values of a vector take so many places.
-  const bool pairs = std::is_same_v<T, float> && scratch.precision == Precision::bfloat16;
-  const auto places = [pairs](Index length) { return pairs ? (length + 1) / 2 : length; };
+  const bool pairs = as_pairs<T>(scratch.precision);
   if (m <= kFewRows && b.column_stride == 1 && !pairs) {
     if (m == 1) return few_rows<T, 1>(team, scratch, a, b, c, epilogue, accumulate);
     if (m == 2) return few_rows<T, 2>(team, scratch, a, b, c, epilogue, accumulate);
     return few_rows<T, 3>(team, scratch, a, b, c, epilogue, accumulate);
   }
-  const MicroKernels<T>& kernels =
-      micro_kernels<T>(scratch.precision, std::make_index_sequence<kRows>());
+  const MicroKernels<T>& kernels = kernels_for<T>(scratch.precision);
   const Index strips = pieces_of(m, kRows), panels = pieces_of(n, width);
 
   // Which operand is packed beforehand, for all tasks: the one that more of them read. The other is
-  // packed by each task, as much of it as fits into the second-level cache; rows of A that are
-  // contiguous are read where they stand, unless they start at addresses that fall into the same
-  // sets of the first-level cache.
+  // packed by each task, as much of it as fits into the second-level cache.
   const bool tall = m > kTallRows || (panels < 12 && m > 8 * kRows);
-  const bool aliased = a.row_stride * static_cast<Index>(sizeof(T)) % 1024 == 0 && panels > 8;
-  const bool pack_a = pairs || a.column_stride != 1 || aliased;
+  const bool pack_a = must_pack_rows(a, pairs, panels);
   const bool shared_a = pack_a && !tall;
 
   const Index row_block =
@@ -164,83 +253,108 @@ void matmul(const Team& team, MatmulScratch<T>& scratch, const Operand<T>& a, co
   const Index own_size = tall ? (pack_a ? row_block * max_depth : 0) : group * width * max_depth;
   T* own = own_size > 0 ? scratch.own.ensure(own_size * team.threads()) : nullptr;
 
-  const auto pack_strip = [&](Index strip, Index p, Index np, T* to) {
-    const Index i = strip * kRows;
-    pack_as<T, kRows>(pairs, a.data + i * a.row_stride + p * a.column_stride, a.row_stride,
-                      a.column_stride, std::min<Index>(kRows, m - i), m - i, np, to);
-  };
-  const auto pack_panel = [&](Index panel, Index p, Index np, T* to) {
-    const Index j = panel * width;
-    pack_as<T, width>(pairs, b.data + p * b.row_stride + j * b.column_stride, b.column_stride,
-                      b.row_stride, std::min(width, n - j), n - j, np, to);
-  };
-
   for (Index d0 = 0; d0 < depth; d0 += pass_depth) {
     const Index nd = std::min(pass_depth, depth - d0);
     const Index block_depth = round_up(even_piece(nd, max_depth), pairs ? 2 : 1);
-    const Index blocks = pieces_of(nd, block_depth);
-    if (shared_rows > 0) {
-      constexpr Index kAtOnce = 4;  // neighbours, which share cache lines
-      const Index items = tall ? panels : strips, size = shared_rows / items;
-      const Index pieces = pieces_of(items, kAtOnce);
-      team.for_each(pieces * blocks, 0.3 * static_cast<double>(shared_rows * nd), [&](Index piece) {
-        const Index p0 = piece / pieces * block_depth, np = std::min(block_depth, nd - p0);
-        const Index first = piece % pieces * kAtOnce;
-        for (Index item = first; item < std::min(items, first + kAtOnce); ++item) {
-          T* to = shared + shared_rows * places(p0) + item * size * places(np);
-          tall ? pack_panel(item, d0 + p0, np, to) : pack_strip(item, d0 + p0, np, to);
-        }
-      });
+    if (tall) {
+      pack_ahead(team, pairs, panels, width, d0, nd, block_depth, shared,
+                 [&](auto... what) { pack_panel(pairs, b, what...); });
+    } else if (shared_a) {
+      pack_ahead(team, pairs, strips, kRows, d0, nd, block_depth, shared,
+                 [&](auto... what) { pack_strip(pairs, a, what...); });
     }
-    const double work = 2.0 * static_cast<double>(m) * static_cast<double>(n) *
-                        static_cast<double>(nd) / flops_per_nanosecond<T>();
+    const double work = nanoseconds<T>(m, n, nd);
     team.for_each(row_tasks * column_tasks, work, [&](Index task, int worker) {
       const Index i_begin = task / column_tasks * row_block;
-      const Index i_end = std::min(m, i_begin + row_block);
       const Index panel_begin = task % column_tasks * group;
-      const Index panel_end = std::min(panels, panel_begin + group);
+      const Rectangle<T> part{i_begin, std::min(m, i_begin + row_block), panel_begin,
+                              std::min(panels, panel_begin + group)};
       T* mine = own + worker * own_size;
       for (Index p0 = 0; p0 < nd; p0 += block_depth) {
-        const Index np = std::min(block_depth, nd - p0), nq = places(np);
-        const bool add = accumulate || d0 + p0 > 0;
-        const bool last = d0 + p0 + np == depth;
+        const Index np = std::min(block_depth, nd - p0), nq = places(pairs, np);
+        const T* ready = shared + shared_rows * places(pairs, p0);  // what was packed beforehand
+        Strips<T> rows{a.data + i_begin * a.row_stride + d0 + p0, kRows * a.row_stride,
+                       a.row_stride, 1};
+        if (pack_a) rows = {tall ? mine : ready + i_begin * nq, kRows * nq, 1, kRows};
+        const T* columns = tall ? ready + panel_begin * width * nq : mine;
         if (tall && pack_a) {
-          for (Index i = i_begin; i < i_end; i += kRows) {
-            pack_strip(i / kRows, d0 + p0, np, mine + (i - i_begin) * nq);
+          for (Index i = i_begin; i < part.row_end; i += kRows) {
+            pack_strip(pairs, a, i / kRows, d0 + p0, np, mine + (i - i_begin) * nq);
           }
         }
-        if (!tall) {
-          for (Index panel = panel_begin; panel < panel_end; ++panel) {
-            pack_panel(panel, d0 + p0, np, mine + (panel - panel_begin) * width * nq);
-          }
+        for (Index panel = panel_begin; !tall && panel < part.panel_end; ++panel) {
+          pack_panel(pairs, b, panel, d0 + p0, np, mine + (panel - panel_begin) * width * nq);
         }
-        for (Index panel = panel_begin; panel < panel_end; ++panel) {
-          const Index j = panel * width, columns = std::min(width, n - j);
-          const T* b_panel = tall ? shared + shared_rows * places(p0) + j * nq
-                                  : mine + (panel - panel_begin) * width * nq;
-          for (Index i = i_begin; i < i_end; i += kRows) {
-            const Index rows = std::min<Index>(kRows, i_end - i);
-            T* tile = c + i * n + j;
-            const auto kernel = kernels.run[rows - 1];
-            if (!pack_a) {
-              kernel(np, a.data + i * a.row_stride + d0 + p0, a.row_stride, 1, b_panel, tile, n,
-                     columns, add);
-            } else {
-              const T* strip =
-                  tall ? mine + (i - i_begin) * nq : shared + shared_rows * places(p0) + i * nq;
-              kernel(nq, strip, 1, kRows, b_panel, tile, n, columns, add);
-            }
-            if (last && epilogue) epilogue(i, j, rows, columns, tile, n);
-          }
-        }
+        const bool last = d0 + p0 + np == depth;
+        multiply_block(kernels, nq, rows, columns, part, c, n, accumulate || d0 + p0 > 0,
+                       last ? epilogue : Epilogue<T>{});
       }
     });
   }
 }
 
-template void matmul(const Team&, MatmulScratch<float>&, const Operand<float>&,
-                     const Operand<float>&, float*, Epilogue<float>, bool);
-template void matmul(const Team&, MatmulScratch<double>&, const Operand<double>&,
-                     const Operand<double>&, double*, Epilogue<double>, bool);
+template <class T>
+void pack(const Team& team, const Operand<T>& b, Precision precision, PackedOperand<T>& packed) {
+  const bool pairs = as_pairs<T>(precision);
+  const Index panels = pieces_of(b.columns, kColumns<T>), depth = b.rows;
+  const Index block_depth = round_up(even_piece(depth, kMaxDepth), pairs ? 2 : 1);
+  packed.rows = depth;
+  packed.columns = b.columns;
+  packed.precision = precision;
+  T* values = packed.values.ensure(panels * kColumns<T> * places(pairs, depth));
+  pack_ahead(team, pairs, panels, kColumns<T>, 0, depth, block_depth, values,
+             [&](auto... what) { pack_panel(pairs, b, what...); });
+}
+
+template <class T>
+void matmul(const Team& team, MatmulScratch<T>& scratch, const Operand<T>& a,
+            const PackedOperand<T>& b, T* c, Epilogue<T> epilogue) {
+  const Index m = a.rows, n = b.columns, depth = b.rows;
+  constexpr Index width = kColumns<T>;
+  if (m == 0 || n == 0) return;
+  const bool pairs = as_pairs<T>(b.precision);
+  const MicroKernels<T>& kernels = kernels_for<T>(b.precision);
+  const Index strips = pieces_of(m, kRows), panels = pieces_of(n, width);
+  const bool pack_a = must_pack_rows(a, pairs, panels);
+  const Index row_block = balanced_block(strips, kBlockRows / kRows, team.threads()) * kRows;
+  const Index row_tasks = pieces_of(m, row_block);
+  const Index group = pieces_of(panels, std::max<Index>(1, 16 / row_tasks));
+  const Index column_tasks = pieces_of(panels, group);
+  const Index block_depth = round_up(even_piece(depth, kMaxDepth), pairs ? 2 : 1);
+  const Index own_size = pack_a ? row_block * block_depth : 0;
+  T* own = pack_a ? scratch.own.ensure(own_size * team.threads()) : nullptr;
+
+  team.for_each(row_tasks * column_tasks, nanoseconds<T>(m, n, depth), [&](Index task, int worker) {
+    const Index i_begin = task / column_tasks * row_block;
+    const Index panel_begin = task % column_tasks * group;
+    const Rectangle<T> part{i_begin, std::min(m, i_begin + row_block), panel_begin,
+                            std::min(panels, panel_begin + group)};
+    T* mine = own + worker * own_size;
+    for (Index p0 = 0; p0 < depth; p0 += block_depth) {
+      const Index np = std::min(block_depth, depth - p0), nq = places(pairs, np);
+      Strips<T> rows{a.data + i_begin * a.row_stride + p0, kRows * a.row_stride, a.row_stride, 1};
+      if (pack_a) {
+        rows = {mine, kRows * nq, 1, kRows};
+        for (Index i = i_begin; i < part.row_end; i += kRows) {
+          pack_strip(pairs, a, i / kRows, p0, np, mine + (i - i_begin) * nq);
+        }
+      }
+      const T* columns =
+          b.values.data() + panels * width * places(pairs, p0) + panel_begin * width * nq;
+      multiply_block(kernels, nq, rows, columns, part, c, n, p0 > 0,
+                     p0 + np == depth ? epilogue : Epilogue<T>{});
+    }
+  });
+}
+
+#define PYAE_INSTANTIATE(T)                                                                        \
+  template void matmul(const Team&, MatmulScratch<T>&, const Operand<T>&, const Operand<T>&, T*,   \
+                       Epilogue<T>, bool);                                                         \
+  template void pack(const Team&, const Operand<T>&, Precision, PackedOperand<T>&);                \
+  template void matmul(const Team&, MatmulScratch<T>&, const Operand<T>&, const PackedOperand<T>&, \
+                       T*, Epilogue<T>);
+PYAE_INSTANTIATE(float)
+PYAE_INSTANTIATE(double)
+#undef PYAE_INSTANTIATE
 
 }  // namespace pyae

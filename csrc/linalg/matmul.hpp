@@ -59,4 +59,18 @@ template <class T>
 void matmul(const Team& team, MatmulScratch<T>& scratch, const Operand<T>& a, const Operand<T>& b,
             T* c, Epilogue<T> epilogue = {}, bool accumulate = false);
 
+// op(B) laid out for products that share it, which then begin at once. A row of C is the same sum
+// of the same products however many rows there are.
+template <class T>
+struct PackedOperand {
+  Index rows = 0, columns = 0;
+  Precision precision = Precision::full;
+  Buffer<T> values;
+};
+template <class T>
+void pack(const Team& team, const Operand<T>& b, Precision precision, PackedOperand<T>& packed);
+template <class T>
+void matmul(const Team& team, MatmulScratch<T>& scratch, const Operand<T>& a,
+            const PackedOperand<T>& b, T* c, Epilogue<T> epilogue = {});
+
 }  // namespace pyae

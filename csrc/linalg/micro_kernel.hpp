@@ -20,6 +20,8 @@ constexpr int kRows = 6;
 constexpr int kVectors = 2;  // vectors in a row of the tile
 template <class T>
 constexpr Index kColumns = kVectors * kLanes<T>;
+// So few rows wait for the memory of B, and ask for it so many factors ahead.
+constexpr int kWaitingRows = 4, kAhead = 16;
 
 // A tile of C, Rows x kColumns, into its place: `columns` of it, added to what is there or not.
 // Named one by one, in loops that are unrolled, the tile's vectors stay in registers.
@@ -80,6 +82,10 @@ inline __attribute__((always_inline)) void multiply_tile(Index depth, const T* a
     for (int v = 0; v < kVectors; ++v) tile[i][v] = Vec<T>{};
   }
   for (Index p = 0; p < depth; ++p) {
+    if constexpr (Rows <= kWaitingRows) {
+#pragma GCC unroll 16
+      for (int v = 0; v < kVectors; ++v) __builtin_prefetch(b + kAhead * kColumns<T> + v * lanes);
+    }
     Factor bs[kVectors];
 #pragma GCC unroll 16
     for (int v = 0; v < kVectors; ++v) bs[v] = (Factor)load(b + v * lanes);

@@ -53,6 +53,11 @@ void delta_tile(const void* context, Index i, Index j, Index m, Index n, T* tile
 }  // namespace
 
 template <class T>
+void Dense<T>::pack_kernel(const Pass<T>& pass, PackedOperand<T>& packed) const {
+  pack(pass.team, kernel(pass.parameters), pass.scratch.precision, packed);
+}
+
+template <class T>
 void Dense<T>::forward(const Pass<T>& pass, const T* x, LayerState<T>& state) const {
   state.bias = use_bias_ ? pass.parameters + bias_ : nullptr;
   const Epilogue<T> epilogue = std::visit(
@@ -60,8 +65,12 @@ void Dense<T>::forward(const Pass<T>& pass, const T* x, LayerState<T>& state) co
         return Epilogue<T>{&state, forward_tile<T, std::decay_t<decltype(a)>>};
       },
       *state.activation);
-  matmul(pass.team, pass.scratch, plain(x, pass.batch, inputs_), kernel(pass.parameters), state.y,
-         epilogue);
+  const Operand<T> rows = plain(x, pass.batch, inputs_);
+  if (state.kernel != nullptr) {
+    matmul(pass.team, pass.scratch, rows, *state.kernel, state.y, epilogue);
+  } else {
+    matmul(pass.team, pass.scratch, rows, kernel(pass.parameters), state.y, epilogue);
+  }
   if (is_rowwise(*state.activation)) {
     activate(pass.team, *state.activation, state.y, state.y, pass.batch, units_);
   }

@@ -28,6 +28,7 @@ class Dense final : public Layer<T> {
   const Activation& activation() const override { return activation_; }
   const ActivityPenalty& activity_penalty() const override { return activity_penalty_; }
 
+  void pack_kernel(const Pass<T>& pass, PackedOperand<T>& packed) const override;
   void forward(const Pass<T>& pass, const T* x, LayerState<T>& state) const override;
   void forward_tangent(const Pass<T>& pass, const T* v, const T* x, const T* rx,
                        const LayerState<T>& state, T* ry) const override;

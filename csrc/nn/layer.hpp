@@ -26,7 +26,8 @@ struct LayerState {
   T* z = nullptr;                          // z (batch, units), kept where back-propagation needs it
   T* y = nullptr;                          // y (batch, units)
   T* column = nullptr;                     // (units), for a penalty on the activity
-  ActivityGradient<T> penalty;             // how that penalty is differentiated
+  const PackedOperand<T>* kernel = nullptr;  // for forward passes alone: W, packed beforehand
+  ActivityGradient<T> penalty;               // how that penalty is differentiated
 };
 
 // Shared by all layers during one pass.
@@ -48,6 +49,8 @@ class Layer {
   virtual const Activation& activation() const = 0;
   virtual const ActivityPenalty& activity_penalty() const = 0;
 
+  // W for `LayerState::kernel`.
+  virtual void pack_kernel(const Pass<T>& pass, PackedOperand<T>& packed) const = 0;
   // y = f(x W + b), x (batch, inputs). `state` says which f, and where y and z go.
   virtual void forward(const Pass<T>& pass, const T* x, LayerState<T>& state) const = 0;
 

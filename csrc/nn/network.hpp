@@ -105,15 +105,26 @@ class Network {
     work.batch = batch;
   }
 
+  // The first `upto` layers' kernels as `predict` reads them; those that are there stay.
+  void pack_kernels(const Team& team, Passage<T>& work, Index upto,
+                    std::vector<PackedOperand<T>>& kernels) const {
+    work.scratch.precision = precision_;
+    const Pass<T> pass{team, work.scratch, parameters(), 0};
+    for (auto l = static_cast<Index>(kernels.size()); l < upto; ++l) {
+      layer(l).pack_kernel(pass, kernels.emplace_back());
+    }
+  }
+
   // Output of the first `upto` layers, one or more, for x (batch, n_features), into y.
-  void predict(const Team& team, Passage<T>& work, const T* x, Index batch, Index upto,
-               T* y) const {
+  void predict(const Team& team, Passage<T>& work, const std::vector<PackedOperand<T>>& kernels,
+               const T* x, Index batch, Index upto, T* y) const {
     work.scratch.precision = precision_;
     const Pass<T> pass{team, work.scratch, parameters(), batch};
     for (Index l = 0; l < upto; ++l) {
       const Layer<T>& layer = *layers_[static_cast<std::size_t>(l)];
       LayerState<T> state;
       state.activation = &layer.activation();
+      state.kernel = &kernels[static_cast<std::size_t>(l)];
       state.y = l + 1 == upto ? y : work.outputs[l % 2].ensure(batch * layer.units());
       layer.forward(pass, x, state);
       x = state.y;

@@ -64,7 +64,11 @@ class TrainableModel final : public Model<T> {
   const std::vector<TensorPlace>& tensors() const override { return places_; }
   Index n_parameters() const override { return network_.n_parameters(); }
 
-  T* parameters() override { return network_.parameters(); }
+  const T* parameters() const override { return network_.parameters(); }
+  T* changing_parameters() override {
+    forget_kernels();
+    return network_.parameters();
+  }
   OptimizerState<T>& optimizer_state() override { return optimizer_->state(); }
   const EarlyStoppingState<T>& early_stopping_state() const override { return stopping_; }
   std::uint64_t epochs_trained() const override { return epochs_trained_; }
@@ -104,6 +108,7 @@ class TrainableModel final : public Model<T> {
     check_values(team, data);
     if (validation != nullptr) check_values(team, *validation);
     give_ranges(team, corruption, data.x);
+    const Training training(*this);
     hook.begin();
     stopping_ = std::move(reached);
     return trainer_.fit(network_, *optimizer_, epochs_trained_, team, data, validation, options,
@@ -119,13 +124,16 @@ class TrainableModel final : public Model<T> {
   }
 
   // Rows are taken in blocks, which are looked at, converted and passed through all layers while
-  // they are in the cache. Threads share the blocks where there are many, otherwise the products.
+  // they are in the cache. Threads share the blocks, or the products where there are few rows; a
+  // row's output is the same either way.
   void forward(int n_threads, Interrupt& interrupt, const RowSource& x, Index upto,
                T* out) const override {
     const Team team(n_threads, &interrupt);
-    const Index block = rows_at_once(upto), n_blocks = (x.rows + block - 1) / block;
+    const Index block = block_of_rows(x.rows, upto, team.threads());
+    const Index n_blocks = (x.rows + block - 1) / block;
     constexpr Index kNone = std::numeric_limits<Index>::max();
     std::atomic<Index> first_bad_row{kNone};
+    const auto kernels = packed_kernels(team, upto);
     const auto pass = [&](const Team& sharing, Index piece) {
       const Index first = piece * block, count = std::min(block, x.rows - first);
       RowSource rows = x;
@@ -147,12 +155,12 @@ class TrainableModel final : public Model<T> {
         gather(sharing, rows, nullptr, 0, count, values);
         batch = values;
       }
-      network_.predict(sharing, work->passage, batch, count, upto, y);
+      network_.predict(sharing, work->passage, *kernels, batch, count, upto, y);
     };
-    if (n_blocks < 4) {
-      for (Index piece = 0; piece < n_blocks; ++piece) pass(team, piece);
+    if (n_blocks == 1) {
+      pass(team, 0);
     } else {
-      const double work = static_cast<double>(x.rows) * static_cast<double>(n_parameters());
+      const double work = 0.02 * static_cast<double>(x.rows) * static_cast<double>(n_parameters());
       team.for_each(n_blocks, work, [&](Index piece, int worker) {
         pass(Team(1, worker == 0 ? &interrupt : nullptr), piece);
       });
@@ -208,13 +216,56 @@ class TrainableModel final : public Model<T> {
                                 std::to_string(row));
   }
 
-  // Rows that pass through the network at once: enough to be worth the packing of the kernels, few
-  // enough for what they become to stay in the cache.
-  Index rows_at_once(Index upto) const {
+  // Rows that pass through the network at once: few enough for what they become to stay in the
+  // cache, and as many blocks for one thread as for another. Where there are too few of them for
+  // each thread to have its own, all.
+  Index block_of_rows(Index rows, Index upto, Index threads) const {
+    constexpr Index kStrip = 12, kWorthBlock = 2 * kStrip;
+    if (rows < threads * kWorthBlock) return rows;
     Index widest = network_.n_features();
     for (Index l = 0; l < upto; ++l) widest = std::max(widest, network_.units(l));
-    return std::clamp<Index>((Index{1} << 18) / widest, 256, 1024);
+    const Index most = std::clamp<Index>((Index{1} << 18) / widest, 256, 1024);
+    const auto pieces = [](Index n, Index size) { return (n + size - 1) / size; };
+    const Index blocks = threads * pieces(rows, threads * most);
+    return pieces(pieces(rows, blocks), kStrip) * kStrip;
   }
+
+  // The kernels of the first `upto` layers, packed: made for the first prediction after a change of
+  // the parameters and kept until the next. A prediction that a hook makes during training has its
+  // own.
+  using Kernels = std::vector<PackedOperand<T>>;
+  std::shared_ptr<const Kernels> packed_kernels(const Team& team, Index upto) const {
+    const std::lock_guard<std::mutex> lock(kernels_mutex_);
+    if (training_) kernels_ = nullptr;
+    if (kernels_ == nullptr || static_cast<Index>(kernels_->size()) < upto) {
+      typename Workshop<T>::Borrowed work(workshop_);
+      auto kernels = std::make_shared<Kernels>();
+      network_.pack_kernels(team, work->passage, upto, *kernels);
+      kernels_ = std::move(kernels);
+    }
+    return kernels_;
+  }
+  void forget_kernels() {
+    const std::lock_guard<std::mutex> lock(kernels_mutex_);
+    kernels_ = nullptr;
+  }
+  // While it lives the parameters change.
+  class Training {
+   public:
+    explicit Training(TrainableModel& model) : model_(model) {
+      model_.training_ = true;
+      model_.forget_kernels();
+    }
+    ~Training() {
+      model_.training_ = false;
+      model_.forget_kernels();
+    }
+    Training(const Training&) = delete;
+    Training& operator=(const Training&) = delete;
+
+   private:
+    TrainableModel& model_;
+  };
 
   void check_values(const Team& team, const DataSet<T>& data) const {
     const Domain domain = domain_of(network_.loss());
@@ -257,6 +308,9 @@ class TrainableModel final : public Model<T> {
   std::uint64_t epochs_trained_ = 0;
   std::vector<TensorPlace> places_;
   mutable Workshop<T> workshop_;
+  std::atomic<bool> training_{false};
+  mutable std::mutex kernels_mutex_;
+  mutable std::shared_ptr<const Kernels> kernels_;  // null where there are none
 };
 
 }  // namespace

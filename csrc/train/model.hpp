@@ -23,7 +23,8 @@ class Model {
   virtual Index n_parameters() const = 0;
 
   // What training changes. Epochs count over all fits.
-  virtual T* parameters() = 0;  // (n_parameters)
+  virtual const T* parameters() const = 0;  // (n_parameters)
+  virtual T* changing_parameters() = 0;     // for whoever will write there, at once
   virtual OptimizerState<T>& optimizer_state() = 0;
   virtual const EarlyStoppingState<T>& early_stopping_state() const = 0;
   virtual std::uint64_t epochs_trained() const = 0;
