@@ -29,6 +29,8 @@ SIDES = {
     "keras": Peer(
         "benchmarks.workers.keras_jax", (("JAX_PLATFORMS", "cpu"), ("KERAS_BACKEND", "jax"))
     ),
+    "pyae-bfloat16": Peer("benchmarks.workers.pyae_bfloat16"),
+    "torch-bfloat16": Peer("benchmarks.workers.torch_bfloat16"),
 }
 
 

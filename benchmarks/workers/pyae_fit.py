@@ -11,13 +11,14 @@ from benchmarks.workers.trainer import Trainer
 class PyaeTrainer(Trainer):
     note = "Sequential.fit(X, X, epochs=1), whole call"
     same_objective = True
+    precision: str | None = None
 
     def __init__(
         self, network: BenchmarkNetwork, X: Array, weights: list[Array], threads: int
     ) -> None:
         self.X = X
         self.batch_size = network.batch_size
-        self.model = sequential(network, weights, threads)
+        self.model = sequential(network, weights, threads, self.precision)
 
     def epoch(self) -> None:
         self.model.fit(self.X, self.X, epochs=1, batch_size=self.batch_size)

@@ -11,7 +11,9 @@ if TYPE_CHECKING:
     import pyae
 
 
-def sequential(network: BenchmarkNetwork, weights: list[Array], threads: int) -> pyae.Sequential:
+def sequential(
+    network: BenchmarkNetwork, weights: list[Array], threads: int, precision: str | None = None
+) -> pyae.Sequential:
     """Return the built model with these weights."""
     import pyae
 
@@ -40,6 +42,7 @@ def sequential(network: BenchmarkNetwork, weights: list[Array], threads: int) ->
         loss=network.loss,
         optimizer=optimizer,
         dtype="float32",
+        precision=precision,
         n_threads=threads,
         random_state=0,
     )

@@ -14,6 +14,7 @@ from benchmarks.workers.trainer import Trainer
 class TorchTrainer(Trainer):
     note = "eager; Adam(fused=True); BCE from logits"
     same_objective = True
+    mixed = False
 
     def __init__(
         self, network: BenchmarkNetwork, X: Array, weights: list[Array], threads: int
@@ -69,7 +70,9 @@ class TorchTrainer(Trainer):
         for rows in order.split(self.batch_size):
             x = self.X.index_select(0, rows)
             self.optimizer.zero_grad(set_to_none=True)
-            self.loss(x).backward()
+            with self.torch.autocast("cpu", self.torch.bfloat16, enabled=self.mixed):
+                loss = self.loss(x)
+            loss.backward()
             self.optimizer.step()
 
     def weights(self) -> list[Array]:

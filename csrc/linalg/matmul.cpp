@@ -120,15 +120,15 @@ bool as_pairs(Precision precision) {
 template <class T>
 void pack_strip(bool pairs, const Operand<T>& a, Index strip, Index p, Index np, T* to) {
   const Index i = strip * kRows;
-  pack_as<T, kRows>(pairs, a.data + i * a.row_stride + p * a.column_stride, a.row_stride,
-                    a.column_stride, std::min<Index>(kRows, a.rows - i), a.rows - i, np, to);
+  pack<T, kRows>(pairs, a.data + i * a.row_stride + p * a.column_stride, a.row_stride,
+                 a.column_stride, std::min<Index>(kRows, a.rows - i), a.rows - i, np, to);
 }
 template <class T>
 void pack_panel(bool pairs, const Operand<T>& b, Index panel, Index p, Index np, T* to) {
   constexpr Index width = kColumns<T>;
   const Index j = panel * width;
-  pack_as<T, width>(pairs, b.data + p * b.row_stride + j * b.column_stride, b.column_stride,
-                    b.row_stride, std::min(width, b.columns - j), b.columns - j, np, to);
+  pack<T, width>(pairs, b.data + p * b.row_stride + j * b.column_stride, b.column_stride,
+                 b.row_stride, std::min(width, b.columns - j), b.columns - j, np, to);
 }
 
 // Packs `items` strips or panels of `size` vectors, factors d0 ... d0+nd, block after block:

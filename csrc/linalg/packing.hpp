@@ -33,30 +33,75 @@ inline void transpose_square(Vec<T>* rows) {
   }
 }
 
+// How values of a vector are read, where `source` is its first and they are `along` apart: as they
+// are, a place each.
+template <class T>
+struct AsFloats {
+  static Index places(Index depth) { return depth; }
+  static Index whole(Index depth) { return depth; }  // places that hold nothing but values
+  static T one(const T* source, Index along, Index p, Index) { return source[p * along]; }
+  // Place p of neighbouring vectors, whose sources are next to each other.
+  static Vec<T> across(const T* source, Index along, Index p) { return load(source + p * along); }
+  // The places from p on of a vector whose values are.
+  static Vec<T> along(const T* source, Index p) { return load(source + p); }
+};
+
+// The nearest bfloat16, ties to even, in the upper half of the word; NaN stays NaN.
+inline UintVec<Vec<float>> rounded_bits(Vec<float> x) {
+  using U = UintVec<Vec<float>>;
+  const U bits = (U)x;
+  const U nearest = (bits + 0x7fffu + ((bits >> 16) & 1u)) & 0xffff0000u;
+  return select(x == x, nearest, bits | 0x00400000u);
+}
+inline Vec<float> lower_of(UintVec<Vec<float>> pair) { return (Vec<float>)(pair << 16); }
+inline Vec<float> upper_of(UintVec<Vec<float>> pair) { return (Vec<float>)(pair & 0xffff0000u); }
+inline Vec<float> pair_of(Vec<float> lower, Vec<float> upper) {
+  return (Vec<float>)((rounded_bits(lower) >> 16) | rounded_bits(upper));
+}
+
+template <class V, std::size_t... I>
+inline V every_second(V a, V b, int first, std::index_sequence<I...>) {
+  return first == 0 ? __builtin_shufflevector(a, b, static_cast<int>(2 * I)...)
+                    : __builtin_shufflevector(a, b, static_cast<int>(2 * I + 1)...);
+}
+
+// Rounded to bfloat16, the neighbours 2p and 2p+1 in one place; the last may be alone.
+struct AsPairs {
+  static Index places(Index depth) { return (depth + 1) / 2; }
+  static Index whole(Index depth) { return depth / 2; }
+  static float one(const float* source, Index along, Index p, Index depth) {
+    const float* lower = source + 2 * p * along;
+    const float upper = 2 * p + 1 < depth ? lower[along] : 0;
+    return pair_of(*lower - Vec<float>{}, upper - Vec<float>{})[0];
+  }
+  static Vec<float> across(const float* source, Index along, Index p) {
+    const float* lower = source + 2 * p * along;
+    return pair_of(load(lower), load(lower + along));
+  }
+  static Vec<float> along(const float* source, Index p) {
+    constexpr auto order = std::make_index_sequence<static_cast<std::size_t>(kLanes<float>)>();
+    const Vec<float> first = load(source + 2 * p), second = load(source + 2 * p + kLanes<float>);
+    return pair_of(every_second(first, second, 0, order), every_second(first, second, 1, order));
+  }
+};
+
 // `count` <= Width vectors of length `depth` into packed[p * Width + i], the rest zero. Vector i
 // starts at source + i * across, its elements are `along` apart; one of the two is 1. `readable`
 // says how many vectors there are from the first on, which may be more than `count`.
 //
 // Whole vectors are stored also where Width is no multiple of their lanes: what they write too much
 // is written over next, and the last ones are stored in part.
-template <class T, Index Width>
-void pack(const T* source, Index across, Index along, Index count, Index readable, Index depth,
-          T* packed) {
+template <class How, class T, Index Width>
+void pack_as(const T* source, Index across, Index along, Index count, Index readable, Index depth,
+             T* packed) {
   constexpr Index lanes = kLanes<T>, vectors = (Width + lanes - 1) / lanes, span = vectors * lanes;
   constexpr Index overlap = span == Width ? 0 : (span - Width + Width - 1) / Width;
-  const auto one_by_one = [&](Index first, Index last) {
-    for (Index p = first; p < last; ++p) {
-      for (Index i = 0; i < Width; ++i) {
-        packed[p * Width + i] = i < count ? source[i * across + p * along] : T(0);
-      }
-    }
-  };
   Index done = 0;
-  const Index whole = depth - overlap;  // so many may be stored as whole vectors
+  const Index whole = How::whole(depth) - overlap;  // so many may be stored as whole vectors
   if (across == 1 && count == Width && readable >= span) {
     for (; done < whole; ++done) {
       for (Index v = 0; v < vectors; ++v) {
-        store(packed + done * Width + v * lanes, load(source + done * along + v * lanes));
+        store(packed + done * Width + v * lanes, How::across(source + v * lanes, along, done));
       }
     }
   } else if (along == 1) {
@@ -65,7 +110,7 @@ void pack(const T* source, Index across, Index along, Index count, Index readabl
         Vec<T> square[lanes];
         for (Index r = 0; r < lanes; ++r) {
           const Index i = v * lanes + r;
-          square[r] = i < count ? load(source + i * across + done) : Vec<T>{};
+          square[r] = i < count ? How::along(source + i * across, done) : Vec<T>{};
         }
         transpose_square<T>(square);
         for (Index r = 0; r < lanes; ++r) {
@@ -79,47 +124,22 @@ void pack(const T* source, Index across, Index along, Index count, Index readabl
       }
     }
   }
-  one_by_one(done, depth);
-}
-
-// The nearest bfloat16, ties to even, in the upper half of the word.
-inline UintVec<Vec<float>> rounded_bits(Vec<float> x) {
-  using U = UintVec<Vec<float>>;
-  const U bits = (U)x;
-  const U nearest = (bits + 0x7fffu + ((bits >> 16) & 1u)) & 0xffff0000u;
-  return select(x == x, nearest, bits | 0x00400000u);  // NaN stays NaN
-}
-inline Vec<float> lower_of(UintVec<Vec<float>> pair) { return (Vec<float>)(pair << 16); }
-inline Vec<float> upper_of(UintVec<Vec<float>> pair) { return (Vec<float>)(pair & 0xffff0000u); }
-
-// pack() of rounded values, the neighbours 2p and 2p+1 of a vector in one word: packed[p * Width +
-// i].
-template <Index Width>
-void pack_pairs(const float* source, Index across, Index along, Index count, Index readable,
-                Index depth, float* packed) {
-  constexpr Index kAtOnce = 32, lanes = kLanes<float>;
-  float values[(kAtOnce + 1) * Width + lanes];
-  for (Index p = 0; p < depth; p += kAtOnce) {
-    const Index n = std::min(kAtOnce, depth - p);
-    pack<float, Width>(source + p * along, across, along, count, readable, n, values);
-    if (n % 2 != 0) std::fill_n(values + n * Width, Width, 0.0f);
-    for (Index q = 0; q < (n + 1) / 2; ++q) {
-      const float* even = values + 2 * q * Width;
-      map_row(even, even + Width, packed + (p / 2 + q) * Width, Width,
-              [](Vec<float> lower, Vec<float> upper) {
-                return (Vec<float>)((rounded_bits(lower) >> 16) | rounded_bits(upper));
-              });
+  for (Index p = done; p < How::places(depth); ++p) {
+    for (Index i = 0; i < Width; ++i) {
+      packed[p * Width + i] = i < count ? How::one(source + i * across, along, p, depth) : T(0);
     }
   }
 }
 
 template <class T, Index Width>
-void pack_as(bool pairs, const T* source, Index across, Index along, Index count, Index readable,
-             Index depth, T* packed) {
+void pack(bool pairs, const T* source, Index across, Index along, Index count, Index readable,
+          Index depth, T* packed) {
   if constexpr (std::is_same_v<T, float>) {
-    if (pairs) return pack_pairs<Width>(source, across, along, count, readable, depth, packed);
+    if (pairs) {
+      return pack_as<AsPairs, T, Width>(source, across, along, count, readable, depth, packed);
+    }
   }
-  pack<T, Width>(source, across, along, count, readable, depth, packed);
+  pack_as<AsFloats<T>, T, Width>(source, across, along, count, readable, depth, packed);
 }
 
 }  // namespace pyae
