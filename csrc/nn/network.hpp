@@ -29,7 +29,8 @@ struct Workspace {
   Index batch = 0;  // rows it has room for
   Buffer<T> arena;
   std::vector<LayerState<T>> states;
-  T* delta[2] = {nullptr, nullptr};  // (batch, widest layer)
+  // (batch, widest of every second layer): of the last layer, of the one before, and so on in turn.
+  T* delta[2] = {nullptr, nullptr};
   std::unique_ptr<bool[]> touched;
   MatmulScratch<T> scratch;
 };
@@ -83,14 +84,19 @@ class Network {
   void prepare(Workspace<T>& work, Index batch) const {
     work.scratch.precision = precision_;
     if (work.batch >= batch && !work.states.empty()) return;
-    Index widest = 0, total = 0;
-    for (const auto& layer : layers_) {
-      widest = std::max(widest, layer->units());
+    Index total = 0;
+    Index widest[2] = {n_outputs(), n_outputs()};  // the second holds the last layer's output, too
+    for (std::size_t l = 0; l < layers_.size(); ++l) {
+      const auto& layer = layers_[l];
+      Index& in_turn = widest[(layers_.size() - 1 - l) % 2];
+      in_turn = std::max(in_turn, layer->units());
       const Index kept = needs_input(layer->activation()) ? 2 : 1;
       total += padded(checked_product(batch, layer->units(), "a batch's output")) * kept +
                padded(layer->units());
     }
-    total += 2 * padded(checked_product(batch, widest, "a batch's output"));
+    for (const Index units : widest) {
+      total += padded(checked_product(batch, units, "a batch's output"));
+    }
     T* next = work.arena.ensure(total);
     const auto take = [&](Index size) { return std::exchange(next, next + padded(size)); };
     work.states.assign(layers_.size(), {});
@@ -100,7 +106,7 @@ class Network {
       if (needs_input(layers_[l]->activation())) work.states[l].z = take(size);
       work.states[l].column = take(layers_[l]->units());
     }
-    for (T*& delta : work.delta) delta = take(batch * widest);
+    for (int i = 0; i < 2; ++i) work.delta[i] = take(batch * widest[i]);
     work.touched.reset(new bool[layers_.size()]);
     work.batch = batch;
   }
