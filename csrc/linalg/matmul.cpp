@@ -22,6 +22,7 @@ constexpr Index kBlockRows = 96;  // a packed block of A, kBlockRows x kMaxPacke
 constexpr Index kGroup = 4;       // panels that a task packs for itself; they fit in L2
 constexpr Index kTallRows = 400;  // from here on B is packed beforehand, not A
 constexpr Index kFewRows = 3;     // so few rows are multiplied by B where it stands
+constexpr Index kFewPanels = 8;   // for so few, columns of A are not worth packing
 constexpr Index kMaxPacked = Index{1} << 20;  // values packed beforehand, at a time
 
 Index round_up(Index n, Index multiple) { return (n + multiple - 1) / multiple * multiple; }
@@ -181,13 +182,16 @@ void multiply_block(const MicroKernels<T>& kernels, Index length, const Strips<T
   }
 }
 
-// Rows of op(A) are read where they stand if they are contiguous, unless they start at addresses
-// that fall into the same sets of the first-level cache.
+// Rows of op(A) are read where they stand if they are contiguous, or, a strip next to the other, if
+// few panels read them; unless they start at addresses that fall into the same sets of a cache.
 template <class T>
 bool must_pack_rows(const Operand<T>& a, bool pairs, Index panels) {
-  const bool aliased = a.row_stride * static_cast<Index>(sizeof(T)) % 1024 == 0 && panels > 8 &&
-                       a.rows > kWaitingRows;
-  return pairs || a.column_stride != 1 || aliased;
+  const auto aliased = [](Index stride) {
+    return stride * static_cast<Index>(sizeof(T)) % 1024 == 0;
+  };
+  if (pairs) return true;
+  if (a.column_stride != 1) return panels > kFewPanels || aliased(a.column_stride);
+  return aliased(a.row_stride) && panels > 8 && a.rows > kWaitingRows;
 }
 template <class T>
 const MicroKernels<T>& kernels_for(Precision precision) {
@@ -273,8 +277,8 @@ void matmul(const Team& team, MatmulScratch<T>& scratch, const Operand<T>& a, co
       for (Index p0 = 0; p0 < nd; p0 += block_depth) {
         const Index np = std::min(block_depth, nd - p0), nq = places(pairs, np);
         const T* ready = shared + shared_rows * places(pairs, p0);  // what was packed beforehand
-        Strips<T> rows{a.data + i_begin * a.row_stride + d0 + p0, kRows * a.row_stride,
-                       a.row_stride, 1};
+        Strips<T> rows{a.data + i_begin * a.row_stride + (d0 + p0) * a.column_stride,
+                       kRows * a.row_stride, a.row_stride, a.column_stride};
         if (pack_a) rows = {tall ? mine : ready + i_begin * nq, kRows * nq, 1, kRows};
         const T* columns = tall ? ready + panel_begin * width * nq : mine;
         if (tall && pack_a) {
@@ -332,7 +336,8 @@ void matmul(const Team& team, MatmulScratch<T>& scratch, const Operand<T>& a,
     T* mine = own + worker * own_size;
     for (Index p0 = 0; p0 < depth; p0 += block_depth) {
       const Index np = std::min(block_depth, depth - p0), nq = places(pairs, np);
-      Strips<T> rows{a.data + i_begin * a.row_stride + p0, kRows * a.row_stride, a.row_stride, 1};
+      Strips<T> rows{a.data + i_begin * a.row_stride + p0 * a.column_stride, kRows * a.row_stride,
+                     a.row_stride, a.column_stride};
       if (pack_a) {
         rows = {mine, kRows * nq, 1, kRows};
         for (Index i = i_begin; i < part.row_end; i += kRows) {

@@ -69,7 +69,7 @@ class FirstOrder final : public Optimizer<T> {
     for (const Tensor& tensor : tensors) {
       double scale = overall;
       if (limit > 0) scale = shrink(limit, square_norm(team, g + tensor.offset, tensor.size()));
-      team.for_ranges(tensor.size(), 16384, 1.5, [&](Index begin, Index end) {
+      team.for_ranges(tensor.size(), 8192, 1.5, [&](Index begin, Index end) {
         if (!update(tensor.is_kernel, tensor.offset + begin, end - begin, scale)) finite = false;
       });
     }
