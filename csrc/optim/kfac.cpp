@@ -82,7 +82,7 @@ class KfacOptimizer final : public Optimizer<T> {
     if (far || state.step <= kEarly || state.step % settings_.damping_every == 0) {
       const double promised = model.fall * rate * (2 - rate);  // not positive
       double value = objective.evaluate(trial, nullptr);
-      adapt_damping((value - loss) / promised);
+      adapt_damping((value - loss) / promised, objective.rows());
       // The model was wrong: a part of the step, or in the end none.
       for (int i = 0; i < kMostShorter && !(value <= loss + kNoise * std::abs(loss)); ++i) {
         raise_damping();
@@ -185,14 +185,24 @@ class KfacOptimizer final : public Optimizer<T> {
     return sum;
   }
 
-  // (A + pi d I)^-1 and (G + d / pi I)^-1, d^2 being the damping and the penalty together. Where
-  // rounding errors leave a matrix without an inverse, the damping rises.
+  // The mean over the parameters of F's diagonal, as the factors have it.
+  double mean_curvature() {
+    double sum = 0;
+    for (const FactoredBlock& block : blocks_) {
+      sum += trace(block.a, block.rows()) * trace(block.g, block.units);
+    }
+    return sum / static_cast<double>(n_);
+  }
+
+  // (A + pi d I)^-1 and (G + d / pi I)^-1, d being the root of the damping and the penalty
+  // together, times factor_damping. Where rounding errors leave a matrix without an inverse, the
+  // damping rises.
   bool invert_factors(const Team& team) {
     constexpr int kAttempts = 20;
     for (int attempt = 0; attempt < kAttempts; ++attempt) {
       bool all = true;
       for (const FactoredBlock& block : blocks_) {
-        const double d = std::sqrt(this->state_.scalar + 2 * block.l2);
+        const double d = settings_.factor_damping * std::sqrt(this->state_.scalar + 2 * block.l2);
         const double of_a = trace(block.a, block.rows()) / static_cast<double>(block.rows());
         const double of_g = trace(block.g, block.units) / static_cast<double>(block.units);
         const double pi = of_a > 0 && of_g > 0 ? std::sqrt(of_a / of_g) : 1;
@@ -270,9 +280,13 @@ class KfacOptimizer final : public Optimizer<T> {
   }
 
   // By how much of what the model promised the loss fell.
-  void adapt_damping(double ratio) {
+  void adapt_damping(double ratio, Index rows) {
     double& damping = this->state_.scalar;
-    if (ratio > 0.75) damping = std::max(damping * damping_factor(), kLeastDamping<T>);
+    if (ratio > 0.75) {
+      const double least = std::max(
+          settings_.least_damping * mean_curvature() / static_cast<double>(rows), kLeastDamping<T>);
+      damping = std::max(damping * damping_factor(), std::min(damping, least));
+    }
     if (!(ratio >= 0.25)) raise_damping();
   }
   void raise_damping() { this->state_.scalar /= damping_factor(); }

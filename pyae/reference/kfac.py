@@ -38,13 +38,16 @@ class KFAC(Optimizer):
         learning_rate: Rate = 1.0,
         damping: float = 1.0,
         decay: float = 0.95,
-        inverse_every: int = 20,
+        least_damping: float = 1.0,
+        factor_damping: float = 3.0,
+        inverse_every: int = 5,
         damping_every: int = 5,
         statistics_share: float = 0.125,
         curvature_share: float = 0.25,
     ) -> None:
         super().__init__(learning_rate)
         self.first_damping, self.decay = damping, decay
+        self.least_damping, self.factor_damping = least_damping, factor_damping
         self.inverse_every, self.damping_every = inverse_every, damping_every
         self.statistics_share, self.curvature_share = statistics_share, curvature_share
         self.damping = 0.0  # lambda
@@ -87,7 +90,8 @@ class KFAC(Optimizer):
             loss = network.batch_loss(X, Y, weight).total
             ratio = (loss - batch.total) / (fall * rate * (2 - rate))
             if ratio > 0.75:
-                self.damping *= factor
+                least = self.least_damping * self._mean_curvature(w.size) / len(X)
+                self.damping = max(self.damping * factor, min(self.damping, least))
             if ratio < 0.25:
                 self.damping /= factor
             for i in range(1, SHORTER + 1):  # the model was wrong: a part of the step, or none
@@ -112,6 +116,10 @@ class KFAC(Optimizer):
                 G = keep * self.factors[layer][1] + (1 - keep) * G
             self.factors[layer] = A, G
 
+    def _mean_curvature(self, n_parameters: int) -> float:
+        """Return the mean over the parameters of the diagonal that the factors have."""
+        return float(sum(np.trace(A) * np.trace(G) for A, G in self.factors.values())) / n_parameters
+
     def _propose(self, network: Network, curvature: Curvature, g: Array) -> tuple[float, Array]:
         """Section 7: the least value of the model with the exact G, and the change that has it."""
         more = self.damping + 2 * network.l2_penalties  # (n_parameters,)
@@ -132,7 +140,7 @@ class KFAC(Optimizer):
         """Section 6.3: factored Tikhonov damping."""
         for layer, (A, G) in self.factors.items():
             l2 = (network.layers[layer].spec.kernel_regularizer or {}).get("l2", 0.0)
-            c = math.sqrt(self.damping + 2 * l2)
+            c = self.factor_damping * math.sqrt(self.damping + 2 * l2)
             pi = math.sqrt((np.trace(A) / len(A)) / (np.trace(G) / len(G)))
             self.inverses[layer] = (
                 np.linalg.inv(A + pi * c * np.eye(len(A))),
