@@ -118,7 +118,8 @@ class KFAC(Optimizer):
 
     def _mean_curvature(self, n_parameters: int) -> float:
         """Return the mean over the parameters of the diagonal that the factors have."""
-        return float(sum(np.trace(A) * np.trace(G) for A, G in self.factors.values())) / n_parameters
+        traces = (np.trace(A) * np.trace(G) for A, G in self.factors.values())
+        return float(sum(traces)) / n_parameters
 
     def _propose(self, network: Network, curvature: Curvature, g: Array) -> tuple[float, Array]:
         """Section 7: the least value of the model with the exact G, and the change that has it."""
