@@ -535,7 +535,7 @@ class KFAC(Optimizer):
         ``g^T G g / g^T g``; positive.
     decay : float, default 0.95
         Of the averages of A and S, in each step; in [0, 1).
-    least_damping : float, default 1.0
+    least_damping : float, default 0.1
         The damping is not lowered below this, in units of ``mean(diag G) / batch_size`` as A and S
         tell it: a batch alone would lower it for ever, and then steps go far where another batch
         has its curvature. Not negative.
@@ -581,7 +581,7 @@ class KFAC(Optimizer):
     learning_rate: float | Schedule = 1.0
     damping: float = 1.0
     decay: float = 0.95
-    least_damping: float = 1.0
+    least_damping: float = 0.1
     factor_damping: float = 3.0
     inverse_every: int = 5
     damping_every: int = 5

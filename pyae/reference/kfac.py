@@ -38,7 +38,7 @@ class KFAC(Optimizer):
         learning_rate: Rate = 1.0,
         damping: float = 1.0,
         decay: float = 0.95,
-        least_damping: float = 1.0,
+        least_damping: float = 0.1,
         factor_damping: float = 3.0,
         inverse_every: int = 5,
         damping_every: int = 5,
