@@ -97,7 +97,9 @@ CONTENDERS = {
     "jax adam": Contender("Adam", rates=_ADAM_RATES, in_jax=True),
     "lbfgs": Contender("LBFGS", batch_size=WHOLE),
     "newton-cg": Contender("NewtonCG", batch_size=WHOLE),
-    "kfac": Contender("KFAC", batch_size=2000, smaller=((200, 500), (400, 1000))),
+    "kfac": Contender(
+        "KFAC", {"momentum": 0.95}, batch_size=2000, smaller=((200, 500), (400, 1000))
+    ),
     "control": Contender(
         "SGD", {"momentum": 0.9}, rates=(0.01,), rate_unit=PIXELS, init_scale=0.25
     ),
