@@ -43,6 +43,7 @@ class Contender:
     optimizer: str
     settings: dict[str, Any] = field(default_factory=dict)
     batch_size: int = 200
+    smaller: tuple[tuple[int, int], ...] = ()  # (updates, batch size until then), in order
     rates: tuple[float, ...] = ()  # learning rates to try; none: the optimizer's default
     rate_unit: float = 1.0
     init_scale: float = 1.0
@@ -54,6 +55,7 @@ class Contender:
         words += [
             f"{k} {v:g}" for k, v in self.settings.items() if k not in ("nesterov", "epsilon")
         ]
+        words += [f"batches of {size} until update {until}" for until, size in self.smaller]
         if self.largest_momentum is not None:
             words.append(f"momentum up to {self.largest_momentum:g}")
         return ", ".join(words) or "defaults"
@@ -73,7 +75,14 @@ class Contender:
         if self.largest_momentum is not None:
             momentum = partial(nesterov_schedule, largest=self.largest_momentum)
         return PyaeTrainer(
-            problem, X, optimizer, self.batch_size, threads, self.init_scale, momentum
+            problem,
+            X,
+            optimizer,
+            self.batch_size,
+            threads,
+            self.init_scale,
+            momentum,
+            self.smaller,
         )
 
 
@@ -88,7 +97,9 @@ CONTENDERS = {
     "jax adam": Contender("Adam", rates=_ADAM_RATES, in_jax=True),
     "lbfgs": Contender("LBFGS", batch_size=WHOLE),
     "newton-cg": Contender("NewtonCG", batch_size=WHOLE),
-    "kfac": Contender("KFAC", batch_size=1000),
+    "kfac": Contender(
+        "KFAC", {"momentum": 0.95}, batch_size=2000, smaller=((200, 500), (400, 1000))
+    ),
     "control": Contender(
         "SGD", {"momentum": 0.9}, rates=(0.01,), rate_unit=PIXELS, init_scale=0.25
     ),

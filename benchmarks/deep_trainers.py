@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import math
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
 from typing import Any, Protocol
@@ -36,7 +36,9 @@ def nesterov_schedule(update: int, largest: float) -> float:
 class PyaeTrainer:
     """pyae: a call of ``Sequential.fit`` an epoch.
 
-    A momentum that follows a schedule changes between epochs; velocity and order go on.
+    A momentum that follows a schedule changes between epochs, as batch sizes do; velocity and order
+    go on. `smaller` holds (updates, batch size) in order: batches of that size until so many
+    updates are done.
     """
 
     def __init__(
@@ -48,9 +50,11 @@ class PyaeTrainer:
         threads: int,
         init_scale: float = 1.0,
         momentum: Callable[[int], float] | None = None,
+        smaller: Sequence[tuple[int, int]] = (),
     ) -> None:
         self.X = X
-        self.batch_size = min(batch_size, len(X))
+        self.largest_batch = batch_size
+        self.smaller = smaller
         self.momentum = momentum
         self.ended: str | None = None
         self.updates = 0
@@ -61,14 +65,21 @@ class PyaeTrainer:
             return optimizer
         return replace(optimizer, momentum=self.momentum(self.updates))
 
+    @property
+    def batch_size(self) -> int:
+        """The next epoch's."""
+        sizes = (size for until, size in self.smaller if self.updates < until)
+        return min(next(sizes, self.largest_batch), len(self.X))
+
     def epoch(self) -> None:
+        batch_size = self.batch_size
         present = self._at_present(self.model.optimizer)
         if present != self.model.optimizer:
             self.model = _with_optimizer(self.model, present)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of divergence, which is told by `ended`
-            history = self.model.fit(self.X, epochs=1, batch_size=self.batch_size)
-        self.updates += -(-len(self.X) // self.batch_size)
+            history = self.model.fit(self.X, epochs=1, batch_size=batch_size)
+        self.updates += -(-len(self.X) // batch_size)
         if history.diverged:
             self.ended = "diverged"
         elif history.converged:

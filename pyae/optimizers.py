@@ -515,12 +515,16 @@ class KFAC(Optimizer):
     matrix G is approximated by a Kronecker product of ``A = E[x x^T]``, of the layer's inputs (1
     among them, for the bias), and ``S = E[dz dz^T]``, of random dz whose covariance is that of G.
     Both are averages over the last batches. With them
-    ``Delta = -(A + pi c I)^-1 dW (S + c/pi I)^-1``, ``c^2`` being the damping and pi the root of
-    the ratio of both matrices' mean eigenvalues, and
+    ``Delta = -(A + pi c I)^-1 dW (S + c/pi I)^-1``, c being `factor_damping` times the damping's
+    root and pi the root of the ratio of both matrices' mean eigenvalues, and
     ``delta = alpha Delta + mu delta; w += learning_rate delta``: alpha and the momentum mu are
     those that make the quadratic model with the exact G and the damping least, on a share of the
     batch. The damping is lowered where the loss fell by more than 3/4 of what the model said, and
     raised where by less than 1/4; where the loss rose after all the step is made shorter.
+
+    With `momentum`, from the 21st update on, Delta is that of the gradient's average over updates,
+    ``m = momentum m + (1-momentum) dW``, and delta is ``alpha Delta``. One batch's Delta goes where
+    that batch alone has its curvature, which holds alpha down; an average of many is freer of it.
 
     A step costs about as much as two of a first-order optimizer, and goes much further. Batches
     should be large, 1,000 samples and more, and larger than the layers are wide. Losses and
@@ -535,7 +539,17 @@ class KFAC(Optimizer):
         ``g^T G g / g^T g``; positive.
     decay : float, default 0.95
         Of the averages of A and S, in each step; in [0, 1).
-    inverse_every : int, default 20
+    least_damping : float, default 0.1
+        The damping is not lowered below this, in units of ``mean(diag G) / batch_size`` as A and S
+        tell it: a batch alone would lower it for ever, and then steps go far where another batch
+        has its curvature. Not negative.
+    factor_damping : float, default 3.0
+        Of A and S, in units of the root of the damping; positive. The layers' blocks leave out what
+        layers have in common, which the steps' length then pays for; a stronger damping of them
+        takes some of the noise away.
+    momentum : float, default 0.0
+        Of the average of gradients; in [0, 1). 0: the last change has the share mu.
+    inverse_every : int, default 5
         In how many steps A and S are inverted once; at least 1.
     damping_every : int, default 5
         In how many steps the loss is looked at once more to adapt the damping, by a factor of
@@ -573,7 +587,10 @@ class KFAC(Optimizer):
     learning_rate: float | Schedule = 1.0
     damping: float = 1.0
     decay: float = 0.95
-    inverse_every: int = 20
+    least_damping: float = 0.1
+    factor_damping: float = 3.0
+    momentum: float = 0.0
+    inverse_every: int = 5
     damping_every: int = 5
     statistics_share: float = 0.125
     curvature_share: float = 0.25

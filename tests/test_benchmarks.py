@@ -550,6 +550,24 @@ def test_a_momentum_that_changes_keeps_velocity_and_order() -> None:
         np.testing.assert_allclose(theirs, mine, rtol=1e-5, atol=1e-6)
 
 
+def test_batches_grow_between_epochs() -> None:
+    """Beside fits of those sizes, one after the other."""
+    import pyae
+
+    X = np.random.default_rng(0).random((20, 6)).astype(np.float32)
+    problem = deep_problems.DeepAutoencoder("small", (6, 4, 2), lambda: (X, X), "numbers")
+    trainer = deep_trainers.PyaeTrainer(
+        problem, X, pyae.optimizers.KFAC(), 50, 1, smaller=((4, 5), (9, 8))
+    )
+    model = problem.model(pyae.optimizers.KFAC(), 1)
+    for batch_size, updates in ((5, 4), (8, 7), (8, 10), (20, 11), (20, 12)):
+        model.fit(X, epochs=1, batch_size=batch_size)
+        trainer.epoch()
+        assert trainer.updates == updates
+    for mine, theirs in zip(model.get_weights(), trainer.weights(), strict=True):
+        np.testing.assert_array_equal(mine, theirs)
+
+
 @pytest.mark.parametrize("name", deep_problems.PROBLEMS)
 def test_deep_problems_are_mirrored_with_a_linear_code(name: str) -> None:
     problem = deep_problems.PROBLEMS[name]

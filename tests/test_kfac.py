@@ -87,6 +87,46 @@ def test_multinomial_regression_reaches_the_optimum(optimizer: Any) -> None:
     assert losses[0] == pytest.approx(losses[1], rel=1e-4)
 
 
+def test_factors_are_the_blocks_of_the_gauss_newton_matrix() -> None:
+    """Where all samples have the same input the product of both factors is a layer's block.
+
+    The factors are means over 400 updates that hardly move; the random signs in them leave an error
+    of about 1 / sqrt(400 * 256).
+    """
+    X = np.tile([0.5, -1.0, 2.0], (256, 1))
+    Y = np.random.default_rng(0).uniform(size=(256, 2))
+    layers = [pyae.Dense(4, "tanh"), pyae.Dense(2, "sigmoid")]
+    optimizer = KFAC(1e-9, decay=0.9999, statistics_share=1.0)
+    model = pyae.Sequential(layers, optimizer=optimizer, dtype="float64", random_state=0)
+    model.fit(X, Y, epochs=400, batch_size=256)
+    weights = model.get_weights()
+    slots = model._built_network().state()["slots"]
+    judge = pyae.Sequential(layers, dtype="float64", random_state=0).build(3)
+
+    def outputs_at(layer: int, place: int, change: float) -> Array:
+        changed = [w.copy() for w in weights]
+        block = np.concatenate([changed[2 * layer].ravel(), changed[2 * layer + 1]])
+        block[place] += change
+        changed[2 * layer] = block[: changed[2 * layer].size].reshape(changed[2 * layer].shape)
+        changed[2 * layer + 1] = block[changed[2 * layer].size :]
+        judge.set_weights(changed)
+        return judge.predict(X[:1])[0]
+
+    start = sum(w.size for w in weights)
+    for layer, (rows, units) in enumerate([(4, 4), (5, 2)]):
+        A = slots[start : start + rows**2].reshape(rows, rows)
+        S = slots[start + rows**2 : start + rows**2 + units**2].reshape(units, units)
+        start += 2 * (rows**2 + units**2)
+        J = np.array(
+            [
+                (outputs_at(layer, i, 1e-5) - outputs_at(layer, i, -1e-5)) / 2e-5
+                for i in range(rows * units)
+            ]
+        )
+        exact = J @ J.T  # the loss is a mean over two outputs: its second derivative is 2 / 2
+        np.testing.assert_allclose(np.kron(A, S), exact, atol=0.02 * np.abs(exact).max())
+
+
 # ------------------------------------------------------------------------------------ real data
 
 

@@ -60,13 +60,16 @@ class KfacOptimizer final : public Optimizer<T> {
     const bool due = state.step < 3 || state.step % settings_.inverse_every == 0;
     if (due && !invert_factors(team)) return Outcome::diverged;
 
-    precondition(team, g);
-    const T* previous = state.step > 0 ? state.slots.data() : nullptr;  // the last change
-    const Quadratic model = minimize_model(team, tensors, objective, rows, w, g, previous);
+    const bool averaged = settings_.momentum > 0 && state.step >= kEarly;
+    const T* slope = averaged ? average_gradient(team, g) : g;
+    precondition(team, slope);
+    const T* previous = averaged || state.step == 0 ? nullptr : state.slots.data();
+    const Quadratic model = minimize_model(team, tensors, objective, rows, w, slope, previous);
     if (!std::isfinite(model.fall)) return Outcome::diverged;
     if (-model.fall <= kNoise * std::abs(loss)) return Outcome::converged;
     const double rate = this->learning_rate();
     T* change = change_.data();
+    const double own_slope = averaged ? model.alpha * dot(team, g, change, n_) : 2 * model.fall;
     const T alpha = static_cast<T>(rate * model.alpha), mu = static_cast<T>(rate * model.mu);
     for_parameters(team, n_, [=](Index begin, Index end) {
       for (Index i = begin; i < end; ++i) {
@@ -80,18 +83,21 @@ class KfacOptimizer final : public Optimizer<T> {
     ++state.step;
     const bool far = length > kFar * kFar * dot(team, w, w, n_);
     if (far || state.step <= kEarly || state.step % settings_.damping_every == 0) {
-      const double promised = model.fall * rate * (2 - rate);  // not positive
+      // The model's change of this batch's loss; an average's step may be one upwards.
+      const double promised = rate * (own_slope - rate * model.fall);
+      const double highest =
+          loss + kNoise * std::abs(loss) + (averaged ? std::abs(promised - model.fall) : 0);
       double value = objective.evaluate(trial, nullptr);
-      adapt_damping((value - loss) / promised);
+      if (promised < 0) adapt_damping((value - loss) / promised, objective.rows());
       // The model was wrong: a part of the step, or in the end none.
-      for (int i = 0; i < kMostShorter && !(value <= loss + kNoise * std::abs(loss)); ++i) {
+      for (int i = 0; i < kMostShorter && !(value <= highest); ++i) {
         raise_damping();
         trial = go(team, w, i + 1 < kMostShorter ? kShorter : 0);
         value = objective.evaluate(trial, nullptr);
       }
       if (!std::isfinite(value)) return Outcome::diverged;
     }
-    std::copy_n(change, n_, state.slots.data());
+    if (!averaged) std::copy_n(change, n_, state.slots.data());
     std::copy_n(trial, n_, w);
     return Outcome::updated;
   }
@@ -185,14 +191,24 @@ class KfacOptimizer final : public Optimizer<T> {
     return sum;
   }
 
-  // (A + pi d I)^-1 and (G + d / pi I)^-1, d^2 being the damping and the penalty together. Where
-  // rounding errors leave a matrix without an inverse, the damping rises.
+  // The mean over the parameters of F's diagonal, as the factors have it.
+  double mean_curvature() {
+    double sum = 0;
+    for (const FactoredBlock& block : blocks_) {
+      sum += trace(block.a, block.rows()) * trace(block.g, block.units);
+    }
+    return sum / static_cast<double>(n_);
+  }
+
+  // (A + pi d I)^-1 and (G + d / pi I)^-1, d being the root of the damping and the penalty
+  // together, times factor_damping. Where rounding errors leave a matrix without an inverse, the
+  // damping rises.
   bool invert_factors(const Team& team) {
     constexpr int kAttempts = 20;
     for (int attempt = 0; attempt < kAttempts; ++attempt) {
       bool all = true;
       for (const FactoredBlock& block : blocks_) {
-        const double d = std::sqrt(this->state_.scalar + 2 * block.l2);
+        const double d = settings_.factor_damping * std::sqrt(this->state_.scalar + 2 * block.l2);
         const double of_a = trace(block.a, block.rows()) / static_cast<double>(block.rows());
         const double of_g = trace(block.g, block.units) / static_cast<double>(block.units);
         const double pi = of_a > 0 && of_g > 0 ? std::sqrt(of_a / of_g) : 1;
@@ -214,6 +230,17 @@ class KfacOptimizer final : public Optimizer<T> {
     if (!invert_positive(team, inverse_scratch_, matrix, n)) return false;
     for (Index i = 0; i < n * n; ++i) target[i] = static_cast<T>(matrix[i]);
     return true;
+  }
+
+  // The first slots hold it, from the first steps on; until then the last change.
+  const T* average_gradient(const Team& team, const T* g) {
+    T* mean = this->state_.slots.data();
+    if (this->state_.step == kEarly) std::fill_n(mean, n_, T(0));
+    const T keep = static_cast<T>(settings_.momentum), take = 1 - keep;
+    for_parameters(team, n_, [=](Index begin, Index end) {
+      for (Index i = begin; i < end; ++i) mean[i] = keep * mean[i] + take * g[i];
+    });
+    return mean;
   }
 
   // change = -A^-1 g G^-1, block by block.
@@ -270,9 +297,13 @@ class KfacOptimizer final : public Optimizer<T> {
   }
 
   // By how much of what the model promised the loss fell.
-  void adapt_damping(double ratio) {
+  void adapt_damping(double ratio, Index rows) {
     double& damping = this->state_.scalar;
-    if (ratio > 0.75) damping = std::max(damping * damping_factor(), kLeastDamping<T>);
+    if (ratio > 0.75) {
+      const double least = std::max(
+          settings_.least_damping * mean_curvature() / static_cast<double>(rows), kLeastDamping<T>);
+      damping = std::max(damping * damping_factor(), std::min(damping, least));
+    }
     if (!(ratio >= 0.25)) raise_damping();
   }
   void raise_damping() { this->state_.scalar /= damping_factor(); }
@@ -284,7 +315,8 @@ class KfacOptimizer final : public Optimizer<T> {
   static constexpr double kFar = 0.25;  // steps that are longer than so much of w are looked at
   static constexpr double kShorter = 0.25;
   static constexpr int kMostShorter = 12;
-  // In so many steps at first the damping is looked at in each: nobody knew where to start.
+  // In so many steps at first the damping is looked at in each, nobody knew where to start, and
+  // gradients, which change fast then, are not averaged.
   static constexpr std::int64_t kEarly = 20;
 
   Kfac settings_;

@@ -20,13 +20,18 @@ if TYPE_CHECKING:
     from .curvature import Curvature
     from .network import BatchLoss, Network
 
-EARLY = 20  # steps in each of which the damping is adapted: nobody knew where to start
+# Steps in each of which the damping is adapted, nobody knew where to start, and no gradients are
+# averaged.
+EARLY = 20
 FAR = 0.25  # a step that is longer than so much of w is looked at too
 SHORTER = 12  # times that a step may be made shorter
 
 
 class KFAC(Optimizer):
     """``w += rate (alpha Delta + mu delta)``, delta being the last change of w.
+
+    With `momentum`, from the step EARLY on, ``w += rate alpha Delta``, and the gradient in Delta
+    and in the model is ``m = momentum m + (1 - momentum) g``.
 
     ``Delta = -(A + pi c I)^-1 dV (G + c/pi I)^-1`` with ``c = sqrt(damping)``, layer by layer; A
     and G are averages of ``x^T x`` and ``dz^T dz``. `step` and slots of the first-order ones are
@@ -38,13 +43,18 @@ class KFAC(Optimizer):
         learning_rate: Rate = 1.0,
         damping: float = 1.0,
         decay: float = 0.95,
-        inverse_every: int = 20,
+        least_damping: float = 0.1,
+        factor_damping: float = 3.0,
+        momentum: float = 0.0,
+        inverse_every: int = 5,
         damping_every: int = 5,
         statistics_share: float = 0.125,
         curvature_share: float = 0.25,
     ) -> None:
         super().__init__(learning_rate)
         self.first_damping, self.decay = damping, decay
+        self.least_damping, self.factor_damping = least_damping, factor_damping
+        self.momentum, self.mean = momentum, np.zeros(1)  # m, (n_parameters,) after a step
         self.inverse_every, self.damping_every = inverse_every, damping_every
         self.statistics_share, self.curvature_share = statistics_share, curvature_share
         self.damping = 0.0  # lambda
@@ -73,11 +83,17 @@ class KFAC(Optimizer):
             self.damping = self.first_damping * curvature.form(g, g) / float(np.sum(g * g))
         if self.iterations < 3 or self.iterations % self.inverse_every == 0:
             self._invert(network)
-        fall, change = self._propose(network, curvature, g)
+        slope = g
+        averaged = self.momentum > 0 and self.iterations >= EARLY
+        if averaged:
+            self.change = None
+            slope = self.mean = self.momentum * self.mean + (1 - self.momentum) * g
+        fall, change = self._propose(network, curvature, slope)
+        own_slope = np.sum(g * change)  # 2 fall, without momentum
         noise = np.finfo(w.dtype).eps * abs(batch.total)
         if -fall <= noise:  # nothing is left to gain
             return rate
-        self.change = change = rate * change
+        change = rate * change
         network.parameters[...] = w + change
 
         self.iterations += 1
@@ -85,19 +101,24 @@ class KFAC(Optimizer):
         if far or self.iterations <= EARLY or self.iterations % self.damping_every == 0:
             factor = 0.95**self.damping_every  # section 6.5
             loss = network.batch_loss(X, Y, weight).total
-            ratio = (loss - batch.total) / (fall * rate * (2 - rate))
+            promised = rate * own_slope - rate**2 * fall
+            highest = batch.total + noise
+            if averaged:
+                highest += abs(promised - fall)
+            ratio = (loss - batch.total) / promised if promised < 0 else 0.5
             if ratio > 0.75:
-                self.damping *= factor
+                least = self.least_damping * self._mean_curvature(w.size) / len(X)
+                self.damping = max(self.damping * factor, min(self.damping, least))
             if ratio < 0.25:
                 self.damping /= factor
             for i in range(1, SHORTER + 1):  # the model was wrong: a part of the step, or none
-                if loss <= batch.total + noise:
+                if loss <= highest:
                     break
                 self.damping /= factor
                 change = change / 4 if i < SHORTER else 0 * change
                 network.parameters[...] = w + change
                 loss = network.batch_loss(X, Y, weight).total
-            self.change = change
+        self.change = change
         return rate
 
     def _average(self, network: Network, curvature: Curvature) -> None:
@@ -111,6 +132,11 @@ class KFAC(Optimizer):
                 A = keep * self.factors[layer][0] + (1 - keep) * A
                 G = keep * self.factors[layer][1] + (1 - keep) * G
             self.factors[layer] = A, G
+
+    def _mean_curvature(self, n_parameters: int) -> float:
+        """Return the mean over the parameters of the diagonal that the factors have."""
+        traces = (np.trace(A) * np.trace(G) for A, G in self.factors.values())
+        return float(sum(traces)) / n_parameters
 
     def _propose(self, network: Network, curvature: Curvature, g: Array) -> tuple[float, Array]:
         """Section 7: the least value of the model with the exact G, and the change that has it."""
@@ -132,7 +158,7 @@ class KFAC(Optimizer):
         """Section 6.3: factored Tikhonov damping."""
         for layer, (A, G) in self.factors.items():
             l2 = (network.layers[layer].spec.kernel_regularizer or {}).get("l2", 0.0)
-            c = math.sqrt(self.damping + 2 * l2)
+            c = self.factor_damping * math.sqrt(self.damping + 2 * l2)
             pi = math.sqrt((np.trace(A) / len(A)) / (np.trace(G) / len(G)))
             self.inverses[layer] = (
                 np.linalg.inv(A + pi * c * np.eye(len(A))),
