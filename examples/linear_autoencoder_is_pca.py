@@ -44,7 +44,7 @@ def main(output: str = "linear_autoencoder_is_pca.png") -> dict[int, dict[str, f
             optimizer=pyae.optimizers.LBFGS(),
             tied_weights=True,
             batch_size=len(X),
-            max_epochs=1000,
+            max_epochs=2000,
             dtype="float64",
             random_state=0,
         )

@@ -291,11 +291,11 @@ def test_without_a_compiler_there_are_no_limits(monkeypatch: pytest.MonkeyPatch)
 def test_the_peak_of_memory_is_that_of_what_was_allocated() -> None:
     assert memory.reset_peak()
     before = memory.resident_mb()
-    np.ones(25_000_000, np.uint8)
+    np.ones(100_000_000, np.uint8)  # more than the allocator keeps for later use
     after = memory.peak_mb()
     assert before is not None
     assert after is not None
-    assert 20 < after - before < 60
+    assert 90 < after - before < 140
 
 
 def test_a_process_that_fails_says_why(tmp_path: Path) -> None:
