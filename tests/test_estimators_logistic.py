@@ -16,13 +16,31 @@ from sklearn.preprocessing import StandardScaler
 
 from pyae import LogisticRegression, Sequential
 from pyae.callbacks import Callback
+from pyae.estimators import _logistic
+from pyae.estimators._base import Samples
 from pyae.estimators._log_loss import Objective
 from pyae.estimators._newton import Problem, minimize
+from pyae.estimators._newton_cg import Curvature, SmoothProblem, minimize_by_products
 
 Floats = npt.NDArray[np.float64]
 DIGITS = load_digits(return_X_y=True)
 CANCER = load_breast_cancer(return_X_y=True)
 IRIS = load_iris(return_X_y=True)
+
+
+@pytest.fixture
+def by_products(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have all problems count as large, so that Newton's steps are conjugate gradients'."""
+    monkeypatch.setattr(_logistic, "_SMALL", 0)
+
+
+@pytest.fixture(params=["solved", "by products"])
+def most_steps(request: pytest.FixtureRequest) -> int:
+    """Return how many steps Newton's method may take, with steps found in either way."""
+    if request.param == "solved":
+        return 15
+    request.getfixturevalue("by_products")
+    return 30  # those far from the optimum are known roughly
 
 
 def objective(
@@ -178,14 +196,14 @@ ANES = (
     [(DIGITS, 1.0), (DIGITS, 0.1), (ANES, 1.0), (ANES, np.inf)],
     ids=["digits, C=1", "digits, C=0.1", "anes96, C=1", "anes96, C=inf"],
 )
-def test_newton_ends_with_no_gradient_after_few_steps(data: Any, C: float) -> None:
+def test_newton_ends_with_no_gradient_after_few_steps(data: Any, C: float, most_steps: int) -> None:
     X, y = data
     model = LogisticRegression(C, solver="newton").fit(X, y)
     error = model.predict_proba(X) - (y[:, np.newaxis] == model.classes_)
     penalty = 0 if np.isinf(C) else model.coef_ / (C * len(X))
     assert np.linalg.norm(error.T @ X / len(X) + penalty) <= 1e-10
     assert np.linalg.norm(error.mean(axis=0)) <= 1e-10
-    assert model.n_iter_ <= 15
+    assert model.n_iter_ <= most_steps
 
 
 SEPARABLE = {
@@ -213,6 +231,12 @@ def test_separable_classes_are_told(name: str, solver: str) -> None:
     LogisticRegression(100.0, solver=solver).fit(X, y)  # has an optimum; warnings are errors
 
 
+@pytest.mark.parametrize("name", SEPARABLE)
+@pytest.mark.usefixtures("by_products")
+def test_separable_classes_are_told_without_a_matrix(name: str) -> None:
+    test_separable_classes_are_told(name, "newton")
+
+
 def test_a_fit_that_ends_far_from_an_optimum_is_not_called_separable() -> None:
     X, y = ANES  # which is not; warnings are errors
     LogisticRegression(np.inf, tol=0.3, solver="newton").fit(X, y)
@@ -226,14 +250,14 @@ def test_a_fit_that_ends_far_from_an_optimum_is_not_called_separable() -> None:
 
 @pytest.mark.parametrize("C", [1.0, np.inf])
 @pytest.mark.parametrize("n_classes", [2, 3])
-def test_designs_without_full_rank(n_classes: int, C: float) -> None:
+def test_designs_without_full_rank(n_classes: int, C: float, most_steps: int) -> None:
     """A sum, a constant and zeros beside the features: the same optimum, also without a penalty."""
     rng = np.random.default_rng(0)
     X = rng.normal(size=(80, 3))
     y = np.digitize(X[:, 0] + rng.normal(size=80), [-0.5, 0.5][: n_classes - 1])
     R = np.column_stack([X, X[:, 0] + X[:, 1], np.ones(80), np.zeros(80)])
     model = LogisticRegression(C, solver="newton").fit(R, y)
-    assert model.n_iter_ <= 15
+    assert model.n_iter_ <= most_steps
     if np.isinf(C):
         plain = LogisticRegression(C, solver="newton").fit(X, y)
         assert_close(model.predict_proba(R), plain.predict_proba(X), "optimum", scale=1)
@@ -367,6 +391,95 @@ def test_bad_labels() -> None:
         LogisticRegression().fit(X, np.zeros(len(y)))
     with pytest.raises(ValueError, match="MLPClassifier for several"):
         LogisticRegression().fit(X, np.eye(3, dtype=int)[y] + np.eye(3, dtype=int)[0] > 0)
+
+
+# ---- Newton's method without its matrix ----------------------------------------------------------
+
+
+@pytest.mark.parametrize("weighted", [False, True])
+@pytest.mark.parametrize("fit_intercept", [False, True])
+@pytest.mark.parametrize("C", [0.01, 1.0, 100.0])
+@pytest.mark.parametrize("data", [CANCER, IRIS], ids=["binary", "multinomial"])
+def test_steps_by_products_lead_to_the_same_optimum(
+    data: Any, C: float, fit_intercept: bool, weighted: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    X, y = data
+    X = X / X.std(axis=0)  # not centred: the intercepts depend on the coefficients
+    weights = np.random.default_rng(0).integers(0, 4, len(y)) if weighted else None
+    model = LogisticRegression(C, solver="newton", fit_intercept=fit_intercept)
+    exact = model.fit(X, y, sample_weight=weights)
+    coef, intercept, loss = exact.coef_, exact.intercept_, exact.history_["loss"][-1]
+    monkeypatch.setattr(_logistic, "_SMALL", 0)
+    monkeypatch.setattr(Objective, "hessian", None)  # is not used
+    ours = model.fit(X, y, sample_weight=weights)
+    size = np.abs(np.column_stack([coef, intercept])).max()
+    assert_close(ours.history_["loss"][-1], loss, "optimum")
+    assert_close(ours.coef_, coef, "optimum", scale=size)
+    assert_close(ours.intercept_, intercept, "optimum", scale=size)
+
+
+@pytest.mark.parametrize("n_classes", [2, 3])
+def test_products_are_differences_of_gradients(n_classes: int) -> None:
+    rng = np.random.default_rng(0)
+    X, y = rng.normal(size=(600, 4)), rng.integers(0, n_classes, 600)  # more than one block
+    samples = Samples(X, y[:, np.newaxis].astype(np.int32), rng.uniform(0, 2, 600))
+    f = Objective(samples, n_classes, True, 0.0, 30.0)
+    w, step = rng.normal(size=f.size), 1e-5
+    curvature, matrix = f.curvature(w), f.hessian(w)
+    assert_close(curvature.diagonal, np.diag(matrix), scale=1)
+    for _ in range(5):
+        v = rng.normal(size=f.size)
+        ahead, behind = (f.value_and_gradient(w + sign * step * v)[1] for sign in (1, -1))
+        product = curvature.product(v)
+        assert np.abs(product - (ahead - behind) / (2 * step)).max() < 1e-6 * np.abs(product).max()
+        assert_close(product, matrix @ v, scale=1)
+
+
+def test_many_parameters_need_no_matrix(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of 1,803 parameters; most features are 0 in most samples, and they are scaled at random."""
+    monkeypatch.setattr(Objective, "hessian", None)
+    rng = np.random.default_rng(0)
+    X = rng.poisson(0.3, size=(300, 600)) * np.exp(rng.normal(size=600) * 2)
+    y = (rng.normal(size=(300, 3)) + X[:, :3]).argmax(axis=1)
+    model = LogisticRegression(solver="newton").fit(X, y)
+    error = model.predict_proba(X) - (y[:, np.newaxis] == model.classes_)
+    assert np.linalg.norm(error.T @ X / len(X) + model.coef_ / len(X)) <= 1e-10
+    assert np.linalg.norm(error.mean(axis=0)) <= 1e-10
+    assert model.n_iter_ <= 30
+
+
+@pytest.mark.usefixtures("by_products")
+def test_a_penalty_with_kinks_keeps_the_matrix() -> None:
+    X, y = StandardScaler().fit_transform(IRIS[0]), IRIS[1]
+    model = LogisticRegression(0.1, l1_ratio=1.0, solver="newton").fit(X, y)
+    assert (model.coef_ == 0).any()
+
+
+@pytest.mark.usefixtures("by_products")
+def test_too_few_steps_by_products_are_told() -> None:
+    with pytest.warns(ConvergenceWarning, match="was not reached in 3 steps, max_iter=3"):
+        LogisticRegression(solver="newton", max_iter=3).fit(*DIGITS)
+
+
+def test_conjugate_gradients_solve_a_quadratic() -> None:
+    rng = np.random.default_rng(0)
+    A = rng.normal(size=(8, 8))
+    A, b = A @ A.T + np.eye(8), rng.normal(size=8)
+    problem = SmoothProblem(
+        lambda w: (0.5 * float(w @ A @ w) - float(b @ w), A @ w - b),
+        lambda w: Curvature(lambda v: A @ v, np.diag(A)),
+    )
+    *_, last = minimize_by_products(problem, np.zeros(8))
+    assert_close(last.w, np.linalg.solve(A, b), "optimum", scale=1)
+    assert last.is_precise
+
+
+def test_conjugate_gradients_end_where_no_step_leads_down() -> None:
+    flat = Curvature(lambda v: v, np.ones(2))
+    wrong = SmoothProblem(lambda w: (0.5 * float(w @ w), -w), lambda w: flat)
+    start, last = minimize_by_products(wrong, np.ones(2))
+    assert start == last
+    assert not last.is_precise
 
 
 # ---- the method by itself ------------------------------------------------------------------------

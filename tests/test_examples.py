@@ -102,6 +102,16 @@ def not_better_than_jpeg(ratios: dict[str, dict[str, list[float]]]) -> None:
         assert np.mean(of_picture["other"]) > np.mean(of_picture["this"])
 
 
+def second_order(results: dict[str, dict[str, list[float]]]) -> None:
+    ours = results.pop("K-FAC")["error"]
+    best = np.min([result["error"] for result in results.values()], axis=0)  # epoch by epoch
+    assert len(results) == 3
+    assert best[9] > 4.5  # the mean digit's error is 4.7
+    assert ours[19] < 0.75 * best[19]
+    assert ours[59] < 0.75 * best[59]
+    assert ours[59] < best[239]
+
+
 CLAIMS: dict[str, Callable[[Any], None]] = {
     claim.__name__: claim
     for claim in (
@@ -115,6 +125,7 @@ CLAIMS: dict[str, Callable[[Any], None]] = {
         regularization,
         specific_to_its_data,
         not_better_than_jpeg,
+        second_order,
     )
 }
 

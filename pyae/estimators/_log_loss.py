@@ -9,11 +9,13 @@ import numpy as np
 from pyae._arrays import Floats
 from pyae.estimators._base import Samples
 from pyae.estimators._newton import Matrix, Problem, Vector
+from pyae.estimators._newton_cg import Curvature, SmoothProblem
 from pyae.layers import Dense
 from pyae.model import Sequential
 from pyae.optimizers import LBFGS
 from pyae.regularizers import L1L2
 
+_BLOCK = 256  # samples whose squares are summed at a time
 _ENDLESS = 0.1  # a logit's change by a step that gains nothing; it tends to 1, or 0 at an optimum
 
 
@@ -118,6 +120,10 @@ class Objective:
         """Return the function to minimise and its derivatives."""
         return Problem(self.value_and_gradient, self.hessian, self.l1 * self.penalised)
 
+    def smooth_problem(self) -> SmoothProblem:
+        """Return the same for as many parameters as there may be, where there is no L1 penalty."""
+        return SmoothProblem(self.value_and_gradient, self.curvature)
+
     def value_and_gradient(self, w: Vector) -> tuple[float, Vector]:
         """Return the smooth part, from the network, and its gradient."""
         self._network.set_weights(self.weights(w))
@@ -127,23 +133,61 @@ class Objective:
         slopes = w * self.penalised * self.l2
         value += 0.5 * float(w @ slopes)
         by_row = [gradients[0].T, *(bias[:, np.newaxis] for bias in gradients[1:])]
-        return value, np.column_stack(by_row).reshape(-1) + slopes
+        return value, self._without_common_parts(np.column_stack(by_row)) + slopes
 
     def hessian(self, w: Vector) -> Matrix:
         """Return the smooth part's second derivatives: blocks ``X^T diag(s p (1 - p)) X / n``."""
-        self._network.set_weights(self.weights(w))
-        p = self._network.predict(self.inputs)  # (n_samples, rows)
-        n_samples, width = self.X.shape
-        factor = np.full(n_samples, 1 / n_samples)
-        if self.sample_weights is not None:
-            factor *= self.sample_weights
+        p, factor = self._probabilities(w)
+        width = self.X.shape[1]
         result = np.empty((self.rows, width, self.rows, width))
         for i in range(self.rows):
             for j in range(i + 1):
-                curvature = factor * p[:, i] * ((i == j) - p[:, j])
+                curvature = factor[:, 0] * p[:, i] * ((i == j) - p[:, j])
                 block = self.X.T @ (curvature[:, np.newaxis] * self.X)
                 result[i, :, j] = block
                 result[j, :, i] = block.T
         matrix = result.reshape(self.size, self.size)
         matrix[np.diag_indices(self.size)] += self.l2 * self.penalised
         return matrix
+
+    def curvature(self, w: Vector) -> Curvature:
+        """Return the Hessian's diagonal, and its products with vectors, which are two of X's.
+
+        With the change ``z = X V^T`` of the logits that a vector makes, (n_samples, rows), and
+        their mean m by p: ``X^T (s p (z - m)) / n``. One logit alone has ``z (1 - p)`` there.
+        """
+        p, factor = self._probabilities(w)
+        weighted = factor * p
+        ridge = self.l2 * self.penalised
+
+        def product(v: Vector) -> Vector:
+            z = self.X @ v.reshape(self.rows, -1).T
+            z -= np.einsum("ij,ij->i", p, z)[:, np.newaxis]
+            z *= weighted
+            return np.asarray(self._without_common_parts(z.T @ self.X) + ridge * v)
+
+        diagonal = np.zeros((self.rows, self.X.shape[1]))
+        variances = weighted * (1 - p)
+        for start in range(0, len(p), _BLOCK):  # the squares of all of X would be another X
+            rows = slice(start, start + _BLOCK)
+            diagonal += variances[rows].T @ np.square(self.X[rows])
+        return Curvature(product, diagonal.reshape(-1) + ridge)
+
+    def _without_common_parts(self, slopes: Floats) -> Vector:
+        """Return derivatives (rows, width), flat, without the rounding errors in their sums.
+
+        What all rows of a softmax have in common changes no probability, so those sums are 0.
+        Without a penalty nothing else keeps conjugate gradients from leaving that way.
+        """
+        if self.rows > 1:
+            slopes -= slopes.mean(axis=0)
+        return np.asarray(slopes.reshape(-1))
+
+    def _probabilities(self, w: Vector) -> tuple[Floats, Floats]:
+        """Return p, (n_samples, rows), and the factors of the samples' losses, (n_samples, 1)."""
+        self._network.set_weights(self.weights(w))
+        n_samples = len(self.X)
+        factor = np.full((n_samples, 1), 1 / n_samples)
+        if self.sample_weights is not None:
+            factor[:, 0] *= self.sample_weights
+        return self._network.predict(self.inputs), factor

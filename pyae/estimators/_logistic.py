@@ -19,11 +19,12 @@ from pyae.estimators._classes import as_labels, classes_of, numbers_of, with_cla
 from pyae.estimators._frames import validate_data
 from pyae.estimators._log_loss import Objective
 from pyae.estimators._newton import Vector, minimize
+from pyae.estimators._newton_cg import minimize_by_products
 from pyae.estimators._other_names import LOGISTIC, naming
 from pyae.model import History
 from pyae.progress import Progress
 
-_SMALL = 1000  # parameters up to which Newton's method takes little time and memory
+_SMALL = 1000  # parameters up to which Newton's matrix takes little time and memory
 _STRICT = 1e-9  # up to which a tolerance leaves Newton's last step short, if there is an optimum
 _PATIENCE = 10  # steps of L-BFGS that together gain less than the goal
 
@@ -52,8 +53,10 @@ class LogisticRegression(ClassifierMixin, NetworkEstimator):
     class_weight : dict, "balanced" or None, default None
         Factors of the classes' losses; "balanced": inversely proportional to their frequencies.
     solver : {"auto", "newton", "lbfgs"}, default "auto"
-        Newton's method, whose matrix has ``(n_classes (n_features + 1))^2`` entries, or
-        `pyae.optimizers.LBFGS` on the network. "auto": Newton's up to 1,000 parameters.
+        Newton's method, or `pyae.optimizers.LBFGS` on the network. Above 1,000 parameters, where
+        there is no L1 penalty, Newton's steps are found by conjugate gradients, and else by its
+        matrix, which has ``(n_classes (n_features + 1))^2`` entries. "auto": Newton's up to 1,000
+        parameters.
     tol : float, default 1e-12
         The fit ends when what is left to gain is estimated as less than this part of the loss at
         zero coefficients.
@@ -102,12 +105,22 @@ class LogisticRegression(ClassifierMixin, NetworkEstimator):
     -----
     Newton's method has a line search ([1]_, there as IRLS), and finds each step by coordinate
     descent where there is an L1 penalty: it takes a dozen steps, whatever the scale of the
-    features. L-BFGS takes hundreds of small ones and likes standardised features. Ctrl-C leaves the
-    estimator fitted, with the coefficients of the last step.
+    features. Above 1,000 parameters it is truncated ([2]_, chapter 7; [3]_, there with a trust
+    region): conjugate gradients, preconditioned by the diagonal, need products of the matrix with
+    vectors only, which are two products with X each. They end at a residual of
+    ``min(0.5, sqrt(g))`` times the gradient's preconditioned norm g, so far away they are few. That
+    leads to a gradient at rounding errors too, in up to thirty steps. L-BFGS takes hundreds of
+    small ones, likes standardised features, and leaves a gradient about a millionth of the loss; up
+    to there it takes half of the time where there are several classes, so "auto" takes it above
+    1,000 parameters. For two classes and a C above 1 Newton's can be the faster one there. Ctrl-C
+    leaves the estimator fitted, with the coefficients of the last step.
 
     References
     ----------
     .. [1] Bishop, "Pattern Recognition and Machine Learning", section 4.3, Springer 2006.
+    .. [2] Nocedal & Wright, "Numerical Optimization", 2nd edition, Springer 2006.
+    .. [3] Lin, Weng & Keerthi, "Trust region Newton method for large-scale logistic regression",
+       Journal of Machine Learning Research 9 (2008).
 
     Examples
     --------
@@ -248,11 +261,15 @@ class LogisticRegression(ClassifierMixin, NetworkEstimator):
         losses = model.history.history["loss"]
         reached = False
         model.set_weights(objective.weights(start))
+        if objective.size > _SMALL and not objective.l1:
+            steps = minimize_by_products(objective.smooth_problem(), start, goal)
+        else:
+            steps = minimize(objective.problem(), start, goal)
         try:
             for follower in followers:
                 follower.model = model
                 follower.on_train_begin(model)
-            for step, at in enumerate(minimize(objective.problem(), start, goal)):
+            for step, at in enumerate(steps):
                 model.set_weights(objective.weights(at.w))
                 if step > 0:
                     losses.append(at.objective)

@@ -20,6 +20,7 @@ import numpy.typing as npt
 
 Vector = npt.NDArray[np.float64]  # (n_parameters,)
 Matrix = npt.NDArray[np.float64]  # (n_parameters, n_parameters)
+Function = Callable[[Vector], tuple[float, Vector]]  # with the gradient of its smooth part
 
 _SUFFICIENT = 1e-4  # Armijo's: the part of the predicted decrease that a step must reach
 _SHORTEST = 2.0**-40  # of a step, relative to Newton's
@@ -91,17 +92,27 @@ def minimize(problem: Problem, w: Vector, goal: float = 0.0) -> Iterator[Iterate
         if (expected <= goal or at.is_precise) and not penalised:
             yield _settled(problem, at, gradient)
             return
-        size = 1.0
-        while size >= _SHORTEST and linear < 0:
-            trial = w + size * step
-            value, slope = problem.objective(trial)
-            if value <= objective + _SUFFICIENT * size * linear:
-                break
-            size /= 2
-        else:
+        lower = along(problem.objective, at, linear)
+        if lower is None:
             yield at
             return
-        w, objective, gradient = trial, value, slope
+        w, objective, gradient = lower
+
+
+def along(function: Function, at: Iterate, linear: float) -> tuple[Vector, float, Vector] | None:
+    """Return a point on the way of the step that is low enough, with its value and gradient.
+
+    The step is halved until the function falls by a part of `linear`, what its slope promises;
+    None where it never does.
+    """
+    size = 1.0
+    while size >= _SHORTEST and linear < 0:
+        trial = at.w + size * at.step
+        value, gradient = function(trial)
+        if value <= at.objective + _SUFFICIENT * size * linear:
+            return trial, value, gradient
+        size /= 2
+    return None
 
 
 def _settled(problem: Problem, at: Iterate, gradient: Vector) -> Iterate:
