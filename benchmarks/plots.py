@@ -18,12 +18,12 @@ COLORS = {
     "sklearn": "#E69F00",
     "torch": "#D55E00",
     "torch-compile": "#CC79A7",
-    "torch-bfloat16": "#F0E442",
     "onnxruntime": "#009E73",
     "jax": "#0072B2",
     "keras": "#56B4E9",
 }
 UNKNOWN_COLOR = "#000000"
+MIXED = "-bfloat16"  # sides that are compared with each other, not with pyae in float32
 TICKS = (0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 50, 100, 200, 500)
 
 
@@ -36,7 +36,8 @@ def short(network: str) -> str:
 
 def draw_ratios(axes: Any, cases: Sequence[Case], title: str) -> None:
     """Bars of peer / pyae, a group a network, on a logarithmic scale that starts at 1."""
-    present = list(dict.fromkeys(name for case in cases for name in case["ratios"]))
+    names = dict.fromkeys(name for case in cases for name in case["ratios"])
+    present = [name for name in names if not name.endswith(MIXED)]
     peers = [name for name in COLORS if name in present]
     peers += [name for name in present if name not in COLORS]
     width = 0.84 / max(len(peers), 1)
