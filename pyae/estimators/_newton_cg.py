@@ -25,8 +25,8 @@ from pyae.estimators._newton import Iterate, Vector, along
 
 _LOOSEST = 0.5  # residual of a step's linear equations, relative to the gradient
 _LAST = (1e-10, 1e-3)  # the same, of the last step: from, to
-_LAST_STEPS = 3  # at most, which square the gradient's distance from 0 if they are exact
-_EXACT = 1e-12  # preconditioned norm of a gradient that needs no other last step
+_LAST_STEPS = 10  # at most; few are needed where conjugate gradients find them exactly
+_EXACT = 1e-13  # preconditioned norm of a gradient that needs no other last step
 _ITERATIONS = 2000  # of conjugate gradients, at most, for one step
 
 
