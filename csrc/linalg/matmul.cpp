@@ -110,7 +110,7 @@ void few_rows(const Team& team, MatmulScratch<T>& scratch, const Operand<T>& a, 
 // ---- Many rows -------------------------------------------------------------------------------
 
 // Packed as pairs or not, `length` values of a vector take so many places.
-Index places(bool pairs, Index length) { return pairs ? (length + 1) / 2 : length; }
+Index places(bool pairs, Index length) { return pairs ? AsPairs::places(length) : length; }
 template <class T>
 bool as_pairs(Precision precision) {
   return std::is_same_v<T, float> && precision == Precision::bfloat16;
@@ -157,16 +157,27 @@ struct Strips {
   const T* data;
   Index next, row, column;
 };
-template <class T>
 struct Rectangle {  // of C
   Index row_begin, row_end, panel_begin, panel_end;
+};
+// How C is shared: a task has `row_block` rows of `group` panels.
+struct Cut {
+  Index rows, panels, row_block, group;
+
+  Index row_tasks() const { return pieces_of(rows, row_block); }
+  Index column_tasks() const { return pieces_of(panels, group); }
+  Index tasks() const { return row_tasks() * column_tasks(); }
+  Rectangle rectangle(Index task) const {
+    const Index row = task / column_tasks() * row_block, panel = task % column_tasks() * group;
+    return {row, std::min(rows, row + row_block), panel, std::min(panels, panel + group)};
+  }
 };
 
 // One block of the depth, `length` places long, for a rectangle of C (m, n). `panels` is the first
 // one of the rectangle; they stand one behind the other.
 template <class T>
 void multiply_block(const MicroKernels<T>& kernels, Index length, const Strips<T>& a,
-                    const T* panels, const Rectangle<T>& at, T* c, Index n, bool add,
+                    const T* panels, const Rectangle& at, T* c, Index n, bool add,
                     const Epilogue<T>& epilogue) {
   constexpr Index width = kColumns<T>;
   for (Index panel = at.panel_begin; panel < at.panel_end; ++panel) {
@@ -247,7 +258,7 @@ void matmul(const Team& team, MatmulScratch<T>& scratch, const Operand<T>& a, co
   const Index row_tasks = pieces_of(m, row_block);
   const Index group = tall ? pieces_of(panels, std::max<Index>(1, 16 / row_tasks))
                            : std::max<Index>(1, std::min(kGroup, panels / 8));
-  const Index column_tasks = pieces_of(panels, group);
+  const Cut cut{m, panels, row_block, group};
 
   const Index shared_rows = tall ? panels * width : shared_a ? strips * kRows : 0;
   const Index max_depth = tall && pack_a ? kMaxPackedDepth : kMaxDepth;
@@ -268,11 +279,9 @@ void matmul(const Team& team, MatmulScratch<T>& scratch, const Operand<T>& a, co
                  [&](auto... what) { pack_strip(pairs, a, what...); });
     }
     const double work = nanoseconds<T>(m, n, nd);
-    team.for_each(row_tasks * column_tasks, work, [&](Index task, int worker) {
-      const Index i_begin = task / column_tasks * row_block;
-      const Index panel_begin = task % column_tasks * group;
-      const Rectangle<T> part{i_begin, std::min(m, i_begin + row_block), panel_begin,
-                              std::min(panels, panel_begin + group)};
+    team.for_each(cut.tasks(), work, [&](Index task, int worker) {
+      const Rectangle part = cut.rectangle(task);
+      const Index i_begin = part.row_begin, panel_begin = part.panel_begin;
       T* mine = own + worker * own_size;
       for (Index p0 = 0; p0 < nd; p0 += block_depth) {
         const Index np = std::min(block_depth, nd - p0), nq = places(pairs, np);
@@ -323,16 +332,14 @@ void matmul(const Team& team, MatmulScratch<T>& scratch, const Operand<T>& a,
   const Index row_block = balanced_block(strips, kBlockRows / kRows, team.threads()) * kRows;
   const Index row_tasks = pieces_of(m, row_block);
   const Index group = pieces_of(panels, std::max<Index>(1, 16 / row_tasks));
-  const Index column_tasks = pieces_of(panels, group);
+  const Cut cut{m, panels, row_block, group};
   const Index block_depth = round_up(even_piece(depth, kMaxDepth), pairs ? 2 : 1);
   const Index own_size = pack_a ? row_block * block_depth : 0;
   T* own = pack_a ? scratch.own.ensure(own_size * team.threads()) : nullptr;
 
-  team.for_each(row_tasks * column_tasks, nanoseconds<T>(m, n, depth), [&](Index task, int worker) {
-    const Index i_begin = task / column_tasks * row_block;
-    const Index panel_begin = task % column_tasks * group;
-    const Rectangle<T> part{i_begin, std::min(m, i_begin + row_block), panel_begin,
-                            std::min(panels, panel_begin + group)};
+  team.for_each(cut.tasks(), nanoseconds<T>(m, n, depth), [&](Index task, int worker) {
+    const Rectangle part = cut.rectangle(task);
+    const Index i_begin = part.row_begin, panel_begin = part.panel_begin;
     T* mine = own + worker * own_size;
     for (Index p0 = 0; p0 < depth; p0 += block_depth) {
       const Index np = std::min(block_depth, depth - p0), nq = places(pairs, np);

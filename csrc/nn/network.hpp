@@ -111,14 +111,15 @@ class Network {
     work.batch = batch;
   }
 
-  // The first `upto` layers' kernels as `predict` reads them; those that are there stay.
-  void pack_kernels(const Team& team, Passage<T>& work, Index upto,
-                    std::vector<PackedOperand<T>>& kernels) const {
+  // The first `upto` layers' kernels as `predict` reads them.
+  std::vector<PackedOperand<T>> pack_kernels(const Team& team, Passage<T>& work, Index upto) const {
     work.scratch.precision = precision_;
     const Pass<T> pass{team, work.scratch, parameters(), 0};
-    for (auto l = static_cast<Index>(kernels.size()); l < upto; ++l) {
-      layer(l).pack_kernel(pass, kernels.emplace_back());
+    std::vector<PackedOperand<T>> kernels(static_cast<std::size_t>(upto));
+    for (Index l = 0; l < upto; ++l) {
+      layer(l).pack_kernel(pass, kernels[static_cast<std::size_t>(l)]);
     }
+    return kernels;
   }
 
   // Output of the first `upto` layers, one or more, for x (batch, n_features), into y.

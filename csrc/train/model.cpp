@@ -239,9 +239,7 @@ class TrainableModel final : public Model<T> {
     if (training_) kernels_ = nullptr;
     if (kernels_ == nullptr || static_cast<Index>(kernels_->size()) < upto) {
       typename Workshop<T>::Borrowed work(workshop_);
-      auto kernels = std::make_shared<Kernels>();
-      network_.pack_kernels(team, work->passage, upto, *kernels);
-      kernels_ = std::move(kernels);
+      kernels_ = std::make_shared<Kernels>(network_.pack_kernels(team, work->passage, upto));
     }
     return kernels_;
   }
