@@ -522,10 +522,6 @@ class KFAC(Optimizer):
     batch. The damping is lowered where the loss fell by more than 3/4 of what the model said, and
     raised where by less than 1/4; where the loss rose after all the step is made shorter.
 
-    With `momentum`, from the 21st update on, Delta is that of the gradient's average over updates,
-    ``m = momentum m + (1-momentum) dW``, and delta is ``alpha Delta``. One batch's Delta goes where
-    that batch alone has its curvature, which holds alpha down; an average of many is freer of it.
-
     A step costs about as much as two of a first-order optimizer, and goes much further. Batches
     should be large, 1,000 samples and more, and larger than the layers are wide. Losses and
     penalties are those of `NewtonCG`; layers with ``tied_to`` are refused.
@@ -547,8 +543,6 @@ class KFAC(Optimizer):
         Of A and S, in units of the root of the damping; positive. The layers' blocks leave out what
         layers have in common, which the steps' length then pays for; a stronger damping of them
         takes some of the noise away.
-    momentum : float, default 0.0
-        Of the average of gradients; in [0, 1). 0: the last change has the share mu.
     inverse_every : int, default 5
         In how many steps A and S are inverted once; at least 1.
     damping_every : int, default 5
@@ -589,7 +583,6 @@ class KFAC(Optimizer):
     decay: float = 0.95
     least_damping: float = 0.1
     factor_damping: float = 3.0
-    momentum: float = 0.0
     inverse_every: int = 5
     damping_every: int = 5
     statistics_share: float = 0.125

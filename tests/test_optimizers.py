@@ -86,7 +86,7 @@ OPTIMIZERS: list[optimizers.Optimizer] = [
         statistics_share=1.0,
         curvature_share=0.5,
     ),
-    optimizers.KFAC(schedules.Cosine(1.0, 90), momentum=0.8, curvature_share=1.0),
+    optimizers.KFAC(schedules.Cosine(1.0, 90), curvature_share=1.0),
 ]
 RE_EVALUATING = {"lbfgs", "newton_cg", "kfac"}
 
@@ -349,7 +349,6 @@ CONVERGING = [
     optimizers.LBFGS(),
     optimizers.NewtonCG(),
     optimizers.KFAC(),
-    optimizers.KFAC(momentum=0.5),
 ]
 
 
@@ -527,7 +526,6 @@ INVALID: list[tuple[Callable[[], Any], type[Exception], str]] = [
     (lambda: optimizers.KFAC(decay=1.0), ValueError, "decay"),
     (lambda: optimizers.KFAC(least_damping=-1.0), ValueError, "least_damping"),
     (lambda: optimizers.KFAC(factor_damping=0.0), ValueError, "factor_damping"),
-    (lambda: optimizers.KFAC(momentum=1.0), ValueError, "momentum"),
     (lambda: optimizers.KFAC(inverse_every=0), ValueError, "inverse_every"),
     (lambda: optimizers.KFAC(damping_every=1.5), ValueError, "damping_every must be an integer"),
     (lambda: optimizers.KFAC(statistics_share=1.5), ValueError, "statistics_share"),

@@ -60,16 +60,13 @@ class KfacOptimizer final : public Optimizer<T> {
     const bool due = state.step < 3 || state.step % settings_.inverse_every == 0;
     if (due && !invert_factors(team)) return Outcome::diverged;
 
-    const bool averaged = settings_.momentum > 0 && state.step >= kEarly;
-    const T* slope = averaged ? average_gradient(team, g) : g;
-    precondition(team, slope);
-    const T* previous = averaged || state.step == 0 ? nullptr : state.slots.data();
-    const Quadratic model = minimize_model(team, tensors, objective, rows, w, slope, previous);
+    precondition(team, g);
+    const T* previous = state.step == 0 ? nullptr : state.slots.data();
+    const Quadratic model = minimize_model(team, tensors, objective, rows, w, g, previous);
     if (!std::isfinite(model.fall)) return Outcome::diverged;
     if (-model.fall <= kNoise * std::abs(loss)) return Outcome::converged;
     const double rate = this->learning_rate();
     T* change = change_.data();
-    const double own_slope = averaged ? model.alpha * dot(team, g, change, n_) : 2 * model.fall;
     const T alpha = static_cast<T>(rate * model.alpha), mu = static_cast<T>(rate * model.mu);
     for_parameters(team, n_, [=](Index begin, Index end) {
       for (Index i = begin; i < end; ++i) {
@@ -83,10 +80,8 @@ class KfacOptimizer final : public Optimizer<T> {
     ++state.step;
     const bool far = length > kFar * kFar * dot(team, w, w, n_);
     if (far || state.step <= kEarly || state.step % settings_.damping_every == 0) {
-      // The model's change of this batch's loss; an average's step may be one upwards.
-      const double promised = rate * (own_slope - rate * model.fall);
-      const double highest =
-          loss + kNoise * std::abs(loss) + (averaged ? std::abs(promised - model.fall) : 0);
+      const double promised = rate * (2 - rate) * model.fall;
+      const double highest = loss + kNoise * std::abs(loss);
       double value = objective.evaluate(trial, nullptr);
       if (promised < 0) adapt_damping((value - loss) / promised, objective.rows());
       // The model was wrong: a part of the step, or in the end none.
@@ -97,7 +92,7 @@ class KfacOptimizer final : public Optimizer<T> {
       }
       if (!std::isfinite(value)) return Outcome::diverged;
     }
-    if (!averaged) std::copy_n(change, n_, state.slots.data());
+    std::copy_n(change, n_, state.slots.data());
     std::copy_n(trial, n_, w);
     return Outcome::updated;
   }
@@ -232,17 +227,6 @@ class KfacOptimizer final : public Optimizer<T> {
     return true;
   }
 
-  // The first slots hold it, from the first steps on; until then the last change.
-  const T* average_gradient(const Team& team, const T* g) {
-    T* mean = this->state_.slots.data();
-    if (this->state_.step == kEarly) std::fill_n(mean, n_, T(0));
-    const T keep = static_cast<T>(settings_.momentum), take = 1 - keep;
-    for_parameters(team, n_, [=](Index begin, Index end) {
-      for (Index i = begin; i < end; ++i) mean[i] = keep * mean[i] + take * g[i];
-    });
-    return mean;
-  }
-
   // change = -A^-1 g G^-1, block by block.
   void precondition(const Team& team, const T* g) {
     T* change = change_.data();
@@ -315,8 +299,7 @@ class KfacOptimizer final : public Optimizer<T> {
   static constexpr double kFar = 0.25;  // steps that are longer than so much of w are looked at
   static constexpr double kShorter = 0.25;
   static constexpr int kMostShorter = 12;
-  // In so many steps at first the damping is looked at in each, nobody knew where to start, and
-  // gradients, which change fast then, are not averaged.
+  // In so many steps at first the damping is looked at in each: nobody knew where to start.
   static constexpr std::int64_t kEarly = 20;
 
   Kfac settings_;

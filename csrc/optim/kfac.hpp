@@ -14,7 +14,6 @@ struct Kfac {
   double decay = 0.95;         // of the factors' exponential average
   double least_damping = 0.1;  // in units of the factors' mean curvature over the batch's rows
   double factor_damping = 3;   // of the factors, in units of lambda's root
-  double momentum = 0;         // of the gradient's average; 0: the last change has a share instead
   Index inverse_every = 5;     // steps
   Index damping_every = 5;     // steps
   double statistics_share = 0.125;  // of a batch, that the factors are estimated on
@@ -25,7 +24,6 @@ struct Kfac {
     visit("decay", decay, kBelowOne);
     visit("least_damping", least_damping, kNotNegative);
     visit("factor_damping", factor_damping, kPositive);
-    visit("momentum", momentum, kBelowOne);
     visit("inverse_every", inverse_every, kAtLeastOne);
     visit("damping_every", damping_every, kAtLeastOne);
     visit("statistics_share", statistics_share, Limits{0, 1, true, false});

@@ -20,8 +20,7 @@ if TYPE_CHECKING:
     from .curvature import Curvature
     from .network import BatchLoss, Network
 
-# Steps in each of which the damping is adapted, nobody knew where to start, and no gradients are
-# averaged.
+# Steps in each of which the damping is adapted: nobody knew where to start.
 EARLY = 20
 FAR = 0.25  # a step that is longer than so much of w is looked at too
 SHORTER = 12  # times that a step may be made shorter
@@ -30,12 +29,9 @@ SHORTER = 12  # times that a step may be made shorter
 class KFAC(Optimizer):
     """``w += rate (alpha Delta + mu delta)``, delta being the last change of w.
 
-    With `momentum`, from the step EARLY on, ``w += rate alpha Delta``, and the gradient in Delta
-    and in the model is ``m = momentum m + (1 - momentum) g``.
-
-    ``Delta = -(A + pi c I)^-1 dV (G + c/pi I)^-1`` with ``c = sqrt(damping)``, layer by layer; A
-    and G are averages of ``x^T x`` and ``dz^T dz``. `step` and slots of the first-order ones are
-    not used; `minimize` takes a network and a batch.
+    ``Delta = -(A + pi c I)^-1 dV (G + c/pi I)^-1`` with ``c = factor_damping sqrt(damping + 2 l2)``,
+    layer by layer; A and G are averages of ``x^T x`` and ``dz^T dz``. `step` and slots of the
+    first-order ones are not used; `minimize` takes a network and a batch.
     """
 
     def __init__(
@@ -45,7 +41,6 @@ class KFAC(Optimizer):
         decay: float = 0.95,
         least_damping: float = 0.1,
         factor_damping: float = 3.0,
-        momentum: float = 0.0,
         inverse_every: int = 5,
         damping_every: int = 5,
         statistics_share: float = 0.125,
@@ -54,7 +49,6 @@ class KFAC(Optimizer):
         super().__init__(learning_rate)
         self.first_damping, self.decay = damping, decay
         self.least_damping, self.factor_damping = least_damping, factor_damping
-        self.momentum, self.mean = momentum, np.zeros(1)  # m, (n_parameters,) after a step
         self.inverse_every, self.damping_every = inverse_every, damping_every
         self.statistics_share, self.curvature_share = statistics_share, curvature_share
         self.damping = 0.0  # lambda
@@ -83,13 +77,7 @@ class KFAC(Optimizer):
             self.damping = self.first_damping * curvature.form(g, g) / float(np.sum(g * g))
         if self.iterations < 3 or self.iterations % self.inverse_every == 0:
             self._invert(network)
-        slope = g
-        averaged = self.momentum > 0 and self.iterations >= EARLY
-        if averaged:
-            self.change = None
-            slope = self.mean = self.momentum * self.mean + (1 - self.momentum) * g
-        fall, change = self._propose(network, curvature, slope)
-        own_slope = np.sum(g * change)  # 2 fall, without momentum
+        fall, change = self._propose(network, curvature, g)
         noise = np.finfo(w.dtype).eps * abs(batch.total)
         if -fall <= noise:  # nothing is left to gain
             return rate
@@ -101,10 +89,8 @@ class KFAC(Optimizer):
         if far or self.iterations <= EARLY or self.iterations % self.damping_every == 0:
             factor = 0.95**self.damping_every  # section 6.5
             loss = network.batch_loss(X, Y, weight).total
-            promised = rate * own_slope - rate**2 * fall
+            promised = rate * (2 - rate) * fall
             highest = batch.total + noise
-            if averaged:
-                highest += abs(promised - fall)
             ratio = (loss - batch.total) / promised if promised < 0 else 0.5
             if ratio > 0.75:
                 least = self.least_damping * self._mean_curvature(w.size) / len(X)
