@@ -173,6 +173,14 @@ struct Cut {
   }
 };
 
+template <class T>
+void ask_for(const T* tile, Index stride, Index rows, Index columns) {
+  constexpr Index line = 64 / static_cast<Index>(sizeof(T));
+  for (Index i = 0; i < rows; ++i) {
+    for (Index j = 0; j < columns; j += line) __builtin_prefetch(tile + i * stride + j);
+  }
+}
+
 // One block of the depth, `length` places long, for a rectangle of C (m, n). `panels` is the first
 // one of the rectangle; they stand one behind the other.
 template <class T>
@@ -187,6 +195,7 @@ void multiply_block(const MicroKernels<T>& kernels, Index length, const Strips<T
     for (Index i = at.row_begin; i < at.row_end; i += kRows, strip += a.next) {
       const Index rows = std::min<Index>(kRows, at.row_end - i);
       T* tile = c + i * n + j;
+      if (epilogue.reads != nullptr) ask_for(epilogue.reads + i * n + j, n, rows, columns);
       kernels.run[rows - 1](length, strip, a.row, a.column, b_panel, tile, n, columns, add);
       if (epilogue) epilogue(i, j, rows, columns, tile, n);
     }

@@ -26,13 +26,14 @@ Operand<T> transposed(const T* data, Index rows, Index columns) {
 
 // What is done to each finished tile: a function f(context, row, column, n_rows, n_columns, tile,
 // stride) and its context, which must outlive the product. The tile's first element is C[row,
-// column].
+// column]. A matrix of C's shape that f reads may be named: it is asked for while a tile is made.
 template <class T>
 struct Epilogue {
   using Function = void (*)(const void* context, Index row, Index column, Index rows, Index columns,
                             T* tile, Index stride);
   const void* context = nullptr;
   Function function = nullptr;
+  const T* reads = nullptr;
 
   explicit operator bool() const { return function != nullptr; }
   void operator()(Index i, Index j, Index m, Index n, T* tile, Index stride) const {

@@ -31,23 +31,25 @@ template <class T, class A>
 void delta_tile(const void* context, Index i, Index j, Index m, Index n, T* tile, Index stride) {
   const auto& state = *static_cast<const LayerState<T>*>(context);
   const A& activation = *std::get_if<A>(state.activation);
-  for (Index r = 0; r < m; ++r) {
-    const Index row = (i + r) * stride + j;
-    for (Index c = 0; c < n; c += kLanes<T>) {
-      const Index count = std::min(kLanes<T>, n - c);
+  const auto rows = [&](Index c, Index count) {
+    for (Index r = 0; r < m; ++r) {
+      const Index at = (i + r) * stride + j + c;
       T* p = tile + r * stride + c;
       Vec<T> delta = load_up_to(p, count);
-      const Vec<T> y = load_up_to(state.y + row + c, count);
+      const Vec<T> y = load_up_to(state.y + at, count);
       if (state.penalty.active) delta += state.penalty(y, j + c, count);
       if constexpr (detail::kRowwise<A>) {
       } else if constexpr (detail::kFromOutput<A>) {
         delta *= activation.derivative_of_output(y);
       } else {
-        delta *= activation.derivative(load_up_to(state.z + row + c, count));
+        delta *= activation.derivative(load_up_to(state.z + at, count));
       }
       store_up_to(p, delta, count);
     }
-  }
+  };
+  const Index whole = n / kLanes<T> * kLanes<T>;
+  for (Index c = 0; c < whole; c += kLanes<T>) rows(c, kLanes<T>);  // known to the compiler
+  if (whole < n) rows(whole, n - whole);
 }
 
 }  // namespace
@@ -130,7 +132,7 @@ Epilogue<T> Dense<T>::delta_epilogue(const LayerState<T>& state) const {
         using A = std::decay_t<decltype(a)>;
         const bool nothing = std::is_same_v<A, Linear> || detail::kRowwise<A>;
         if (nothing && !state.penalty.active) return {};
-        return {&state, delta_tile<T, A>};
+        return {&state, delta_tile<T, A>, detail::kFromOutput<A> ? state.y : state.z};
       },
       *state.activation);
 }
