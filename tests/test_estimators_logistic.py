@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -479,6 +480,23 @@ def test_conjugate_gradients_end_where_no_step_leads_down() -> None:
     wrong = SmoothProblem(lambda w: (0.5 * float(w @ w), -w), lambda w: flat)
     start, last = minimize_by_products(wrong, np.ones(2))
     assert start == last
+    assert not last.is_precise
+
+
+def test_saturated_samples_are_no_optimum() -> None:
+    """One logit, large, and half of the samples are of the other class: no curvature is left."""
+    flat = Curvature(lambda v: 0 * v, np.zeros(1))
+    problem = SmoothProblem(lambda w: (0.5 * float(w.sum()), np.full(1, 0.5)), lambda w: flat)
+    *_, last = minimize_by_products(problem, np.full(1, 800.0))
+    assert last.expected == math.inf
+    assert not last.is_precise
+
+
+def test_products_of_no_curvature_are_no_optimum() -> None:
+    flat = Curvature(lambda v: 0 * v, np.ones(2))
+    problem = SmoothProblem(lambda w: (float(w.sum()), np.ones(2)), lambda w: flat)
+    *_, last = minimize_by_products(problem, np.zeros(2))
+    assert last.expected == 1  # half the gradient's squared norm
     assert not last.is_precise
 
 

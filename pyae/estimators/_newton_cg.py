@@ -27,6 +27,7 @@ _LOOSEST = 0.5  # residual of a step's linear equations, relative to the gradien
 _LAST = (1e-10, 1e-3)  # the same, of the last step: from, to
 _LAST_STEPS = 10  # at most; few are needed where conjugate gradients find them exactly
 _EXACT = 1e-13  # preconditioned norm of a gradient that needs no other last step
+_UNDERFLOW = 1e-150  # a gradient that is larger comes from a sample that is not classified well
 _ITERATIONS = 2000  # of conjugate gradients, at most, for one step
 
 
@@ -88,7 +89,10 @@ class _QuadraticModel:
     def __init__(self, curvature: Curvature, gradient: Vector) -> None:
         self.product = curvature.product
         diagonal = curvature.diagonal
-        self.inverse = np.divide(1, diagonal, out=np.zeros_like(diagonal), where=diagonal > 0)
+        known = diagonal > np.finfo(float).tiny
+        self.inverse = np.divide(1, diagonal, out=np.zeros_like(diagonal), where=known)
+        # Saturated samples have no curvature, and a gradient all the same if they are wrong.
+        self.is_blind = bool(np.abs(gradient[~known]).max(initial=0.0) > _UNDERFLOW)
         self.gradient = gradient
         self.step = np.zeros_like(gradient)
         self.slope = gradient.copy()  # of the model, at the step
@@ -109,7 +113,15 @@ class _QuadraticModel:
 
     @property
     def fall(self) -> float:
-        """By how much the model is lower at the step than at the start."""
+        """By how much the model is lower at the step than at the start, or should be.
+
+        Where it has no step, half the squared norm of the gradient; infinite where the gradient has
+        parts that the curvature knows nothing of.
+        """
+        if self.is_blind:
+            return math.inf
+        if not self.step.any():
+            return 0.5 * self.square
         return max(-0.5 * float(self.step @ (self.gradient + self.slope)), 0.0)
 
     def minimise(self, tolerance: float) -> None:
