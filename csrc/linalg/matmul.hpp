@@ -60,16 +60,18 @@ template <class T>
 void matmul(const Team& team, MatmulScratch<T>& scratch, const Operand<T>& a, const Operand<T>& b,
             T* c, Epilogue<T> epilogue = {}, bool accumulate = false);
 
-// op(B) laid out for products that share it, which then begin at once. A row of C is the same sum
-// of the same products however many rows there are.
+// op(B) laid out for products that share it, which then begin at once, with the precision it was
+// packed in. A row of C is the same sum of the same products however many rows there are.
 template <class T>
 struct PackedOperand {
   Index rows = 0, columns = 0;
   Precision precision = Precision::full;
-  Buffer<T> values;
+  Buffer<T> values;  // panels of columns, (panels * kColumns, places of rows), one block of rows
+                     // after another
 };
 template <class T>
-void pack(const Team& team, const Operand<T>& b, Precision precision, PackedOperand<T>& packed);
+void pack_operand(const Team& team, const Operand<T>& b, Precision precision,
+                  PackedOperand<T>& packed);
 template <class T>
 void matmul(const Team& team, MatmulScratch<T>& scratch, const Operand<T>& a,
             const PackedOperand<T>& b, T* c, Epilogue<T> epilogue = {});

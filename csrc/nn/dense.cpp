@@ -56,7 +56,7 @@ void delta_tile(const void* context, Index i, Index j, Index m, Index n, T* tile
 
 template <class T>
 void Dense<T>::pack_kernel(const Pass<T>& pass, PackedOperand<T>& packed) const {
-  pack(pass.team, kernel(pass.parameters), pass.scratch.precision, packed);
+  pack_operand(pass.team, kernel(pass.parameters), pass.scratch.precision, packed);
 }
 
 template <class T>

@@ -129,7 +129,7 @@ class TrainableModel final : public Model<T> {
   void forward(int n_threads, Interrupt& interrupt, const RowSource& x, Index upto,
                T* out) const override {
     const Team team(n_threads, &interrupt);
-    const Index block = block_of_rows(x.rows, upto, team.threads());
+    const Index block = block_of_rows(team, x.rows, upto);
     const Index n_blocks = (x.rows + block - 1) / block;
     constexpr Index kNone = std::numeric_limits<Index>::max();
     std::atomic<Index> first_bad_row{kNone};
@@ -219,8 +219,10 @@ class TrainableModel final : public Model<T> {
   // Rows that pass through the network at once: few enough for what they become to stay in the
   // cache, and as many blocks for one thread as for another. Where there are too few of them for
   // each thread to have its own, all.
-  Index block_of_rows(Index rows, Index upto, Index threads) const {
+  Index block_of_rows(const Team& team, Index rows, Index upto) const {
     constexpr Index kStrip = 12, kWorthBlock = 2 * kStrip;
+    if (rows < 2 * kWorthBlock) return rows;
+    const Index threads = team.threads();
     if (rows < threads * kWorthBlock) return rows;
     Index widest = network_.n_features();
     for (Index l = 0; l < upto; ++l) widest = std::max(widest, network_.units(l));
@@ -232,20 +234,28 @@ class TrainableModel final : public Model<T> {
 
   // The kernels of the first `upto` layers, packed: made for the first prediction after a change of
   // the parameters and kept until the next. A prediction that a hook makes during training has its
-  // own.
+  // own. Nobody waits while they are packed, and nothing interrupts that: a signal's handler may
+  // predict, too.
   using Kernels = std::vector<PackedOperand<T>>;
   std::shared_ptr<const Kernels> packed_kernels(const Team& team, Index upto) const {
-    const std::lock_guard<std::mutex> lock(kernels_mutex_);
-    if (training_) kernels_ = nullptr;
-    if (kernels_ == nullptr || static_cast<Index>(kernels_->size()) < upto) {
-      typename Workshop<T>::Borrowed work(workshop_);
-      kernels_ = std::make_shared<Kernels>(network_.pack_kernels(team, work->passage, upto));
+    std::uint64_t version = 0;
+    {
+      const std::lock_guard<std::mutex> lock(kernels_mutex_);
+      if (kernels_ != nullptr && static_cast<Index>(kernels_->size()) >= upto) return kernels_;
+      version = version_;
     }
-    return kernels_;
+    typename Workshop<T>::Borrowed work(workshop_);
+    const Team undisturbed(team.threads());
+    auto made =
+        std::make_shared<const Kernels>(network_.pack_kernels(undisturbed, work->passage, upto));
+    const std::lock_guard<std::mutex> lock(kernels_mutex_);
+    if (version == version_ && !training_) kernels_ = made;
+    return made;
   }
   void forget_kernels() {
     const std::lock_guard<std::mutex> lock(kernels_mutex_);
     kernels_ = nullptr;
+    ++version_;
   }
   // While it lives the parameters change.
   class Training {
@@ -308,6 +318,7 @@ class TrainableModel final : public Model<T> {
   mutable Workshop<T> workshop_;
   std::atomic<bool> training_{false};
   mutable std::mutex kernels_mutex_;
+  std::uint64_t version_ = 0;                       // of the parameters, for `kernels_`
   mutable std::shared_ptr<const Kernels> kernels_;  // null where there are none
 };
 

@@ -69,12 +69,13 @@ Convert<T> converter(ElementType type) {
   throw std::logic_error("unknown element type");
 }
 
-// Asks for a row's memory, that it may be there when the row is read: rows in a random order are
-// further apart than a processor looks ahead by itself.
+// Asks for the memory of a row whose values are next to each other, that it may be there when the
+// row is read: rows in a random order are further apart than a processor looks ahead by itself.
 void prefetch_row(const RowSource& source, Index row) {
-  constexpr Index kLine = 64, kMost = 16384;
-  const Index bytes = std::min(kMost, source.columns * std::abs(source.column_stride));
-  const char* p = source.data + row * source.row_stride + (source.column_stride < 0 ? -bytes : 0);
+  constexpr Index kLine = 64, kMost = 16384, kWidestValue = 8;
+  if (source.column_stride < 0 || source.column_stride > kWidestValue) return;
+  const Index bytes = std::min(kMost, source.columns * source.column_stride);
+  const char* p = source.data + row * source.row_stride;
   for (Index b = 0; b < bytes; b += kLine) __builtin_prefetch(p + b);
 }
 

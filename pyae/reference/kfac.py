@@ -29,9 +29,9 @@ SHORTER = 12  # times that a step may be made shorter
 class KFAC(Optimizer):
     """``w += rate (alpha Delta + mu delta)``, delta being the last change of w.
 
-    ``Delta = -(A + pi c I)^-1 dV (G + c/pi I)^-1`` with ``c = factor_damping sqrt(damping + 2 l2)``,
-    layer by layer; A and G are averages of ``x^T x`` and ``dz^T dz``. `step` and slots of the
-    first-order ones are not used; `minimize` takes a network and a batch.
+    ``Delta = -(A + pi c I)^-1 dV (G + c/pi I)^-1``, layer by layer, with
+    ``c = factor_damping sqrt(damping + 2 l2)``; A and G are averages of ``x^T x`` and ``dz^T dz``.
+    `step` and slots of the first-order ones are not used; `minimize` takes a network and a batch.
     """
 
     def __init__(
