@@ -101,6 +101,42 @@ inline __attribute__((always_inline)) void multiply_tile(Index depth, const T* a
   store_tile<T, Rows>(tile, c, c_stride, columns, accumulate);
 }
 
+// One row of C under several panels at once, which stand `next` apart: the sums of a single one
+// would wait for each other's results, and its memory be read at half the speed.
+constexpr int kPanelsAtOnce = 4;
+template <class How, class T>
+inline __attribute__((always_inline)) void multiply_row(Index depth, const T* a, Index a_column,
+                                                        const T* b, Index next, T* c,
+                                                        bool accumulate) {
+  using Factor = typename How::Factor;
+  constexpr Index lanes = kLanes<T>;
+  Vec<T> tile[kPanelsAtOnce][kVectors];
+#pragma GCC unroll 16
+  for (int panel = 0; panel < kPanelsAtOnce; ++panel) {
+#pragma GCC unroll 16
+    for (int v = 0; v < kVectors; ++v) tile[panel][v] = Vec<T>{};
+  }
+  for (Index p = 0; p < depth; ++p) {
+    const Factor factor = How::broadcast(a);
+#pragma GCC unroll 16
+    for (int panel = 0; panel < kPanelsAtOnce; ++panel) {
+#pragma GCC unroll 16
+      for (int v = 0; v < kVectors; ++v) {
+        const T* at = b + panel * next + v * lanes;
+        tile[panel][v] = How::add(tile[panel][v], factor, (Factor)load(at));
+      }
+    }
+    a += a_column;
+    b += kColumns<T>;
+  }
+  store_tile<T, kPanelsAtOnce>(tile, c, kColumns<T>, kColumns<T>, accumulate);
+}
+
+template <class How, class T>
+void row_kernel(Index depth, const T* a, Index a_column, const T* b, Index next, T* c,
+                bool accumulate) {
+  multiply_row<How, T>(depth, a, a_column, b, next, c, accumulate);
+}
 template <class How, class T, int Rows>
 void micro_kernel(Index depth, const T* a, Index a_row, Index a_column, const T* b, T* c,
                   Index c_stride, Index columns, bool accumulate) {
@@ -121,23 +157,29 @@ PYAE_TARGET_BFLOAT16 void bfloat16_kernel(Index depth, const float* a, Index a_r
   multiply_tile<PairsByInstruction, float, Rows>(depth, a, a_row, a_column, b, c, c_stride, columns,
                                                  accumulate);
 }
+PYAE_TARGET_BFLOAT16 inline void bfloat16_row_kernel(Index depth, const float* a, Index a_column,
+                                                     const float* b, Index next, float* c,
+                                                     bool accumulate) {
+  multiply_row<PairsByInstruction, float>(depth, a, a_column, b, next, c, accumulate);
+}
 #undef PYAE_TARGET_BFLOAT16
 #endif
 
 template <class T>
 struct MicroKernels {  // for each number of rows, from 1: the last ones of C cost what they are
   void (*run[kRows])(Index, const T*, Index, Index, const T*, T*, Index, Index, bool);
+  void (*run_row)(Index, const T*, Index, const T*, Index, T*, bool);
 };
 template <class T, std::size_t... Rows>
 const MicroKernels<T>& micro_kernels(Precision precision, std::index_sequence<Rows...>) {
   static constexpr MicroKernels<T> full{
-      {&micro_kernel<Floats<T>, T, static_cast<int>(Rows) + 1>...}};
+      {&micro_kernel<Floats<T>, T, static_cast<int>(Rows) + 1>...}, &row_kernel<Floats<T>, T>};
   if constexpr (std::is_same_v<T, float>) {
-    static constexpr MicroKernels<T> pairs{
-        {&micro_kernel<Pairs, T, static_cast<int>(Rows) + 1>...}};
+    static constexpr MicroKernels<T> pairs{{&micro_kernel<Pairs, T, static_cast<int>(Rows) + 1>...},
+                                           &row_kernel<Pairs, T>};
 #if defined(__AVX512F__)
     static constexpr MicroKernels<T> by_instruction{
-        {&bfloat16_kernel<static_cast<int>(Rows) + 1>...}};
+        {&bfloat16_kernel<static_cast<int>(Rows) + 1>...}, &bfloat16_row_kernel};
     if (precision == Precision::bfloat16 && has_bfloat16_products()) return by_instruction;
 #endif
     if (precision == Precision::bfloat16) return pairs;

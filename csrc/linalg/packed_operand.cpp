@@ -31,7 +31,8 @@ void matmul(const Team& team, MatmulScratch<T>& scratch, const Operand<T>& a,
   const Index row_block =
       strips == 1 ? kRows : balanced_block(strips, kBlockRows / kRows, team.threads()) * kRows;
   const Index row_tasks = pieces_of(m, row_block);
-  const Index group = pieces_of(panels, std::max<Index>(1, 16 / row_tasks));
+  const Index group =
+      round_up(pieces_of(panels, std::max<Index>(1, 16 / row_tasks)), m == 1 ? kPanelsAtOnce : 1);
   const Cut cut{m, panels, row_block, group};
   const Index block_depth = round_up(even_piece(depth, kMaxDepth), pairs ? 2 : 1);
   const Index own_size = pack_a ? kBlockRows * block_depth : 0;

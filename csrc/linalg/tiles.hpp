@@ -146,8 +146,19 @@ template <class T>
 void multiply_block(const MicroKernels<T>& kernels, Index length, const Strips<T>& a,
                     const T* panels, const Rectangle& at, T* c, Index n, bool add,
                     const Epilogue<T>& epilogue) {
-  constexpr Index width = kColumns<T>;
-  for (Index panel = at.panel_begin; panel < at.panel_end; ++panel) {
+  constexpr Index width = kColumns<T>, broad = kPanelsAtOnce * width;
+  Index panel = at.panel_begin;
+  if (at.row_end - at.row_begin == 1) {
+    const T* b = panels;
+    for (; panel + kPanelsAtOnce <= at.panel_end && panel * width + broad <= n;
+         b += broad * length) {
+      T* tile = c + at.row_begin * n + panel * width;
+      kernels.run_row(length, a.data, a.column, b, width * length, tile, add);
+      if (epilogue) epilogue(at.row_begin, panel * width, 1, broad, tile, n);
+      panel += kPanelsAtOnce;
+    }
+  }
+  for (; panel < at.panel_end; ++panel) {
     const Index j = panel * width, columns = std::min(width, n - j);
     const T* b_panel = panels + (panel - at.panel_begin) * width * length;
     const T* strip = a.data;
