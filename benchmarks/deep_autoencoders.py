@@ -46,15 +46,12 @@ class Contender:
     smaller: tuple[tuple[int, int], ...] = ()  # (updates, batch size until then), in order
     rates: tuple[float, ...] = ()  # learning rates to try; none: the optimizer's default
     rate_unit: float = 1.0
-    halved_every: int | None = None  # updates, in which the learning rate falls to a half
     init_scale: float = 1.0
     largest_momentum: float | None = None  # of Nesterov's schedule
     in_jax: bool = False
 
     def setting(self, rate: float | None) -> str:
         words = [] if rate is None else [f"learning rate {rate:g}"]
-        if self.halved_every is not None:
-            words.append(f"rate halved every {self.halved_every} updates")
         words += [
             f"{k} {v:g}" for k, v in self.settings.items() if k not in ("nesterov", "epsilon")
         ]
@@ -75,9 +72,6 @@ class Contender:
         given: dict[str, Any] = {}
         if rate is not None:
             given["learning_rate"] = rate * self.rate_unit
-        if self.halved_every is not None:
-            first = given.get("learning_rate", 1.0)
-            given["learning_rate"] = pyae.schedules.Exponential(first, self.halved_every, 0.5)
         optimizer = getattr(pyae.optimizers, self.optimizer)(**given, **self.settings)
         momentum = None
         if self.largest_momentum is not None:
@@ -105,13 +99,7 @@ CONTENDERS = {
     "jax adam": Contender("Adam", rates=_ADAM_RATES, in_jax=True),
     "lbfgs": Contender("LBFGS", batch_size=WHOLE),
     "newton-cg": Contender("NewtonCG", batch_size=WHOLE),
-    "kfac": Contender(
-        "KFAC",
-        {"momentum": 0.95},
-        batch_size=2000,
-        smaller=((200, 500), (400, 1000)),
-        halved_every=5000,
-    ),
+    "kfac": Contender("KFAC", batch_size=2000, smaller=((200, 500), (400, 1000))),
     "control": Contender(
         "SGD", {"momentum": 0.9}, rates=(0.01,), rate_unit=PIXELS, init_scale=0.25
     ),

@@ -37,6 +37,13 @@ def seconds_to(run: Run, error: float) -> float | None:
     return None
 
 
+def least_test_error(run: Run) -> str:
+    """Return the smallest test error that was seen, and when."""
+    seen = [(p["test"], p["seconds"]) for p in run["points"] if p["test"] is not None]
+    error, seconds = min(seen, default=(float("inf"), 0.0))
+    return f"{error:.4g} at {seconds:.0f} s"
+
+
 def rows(runs: Sequence[Run]) -> list[list[str]]:
     """Return one line an optimizer, as text."""
     best = best_runs(runs)
@@ -53,6 +60,7 @@ def rows(runs: Sequence[Run]) -> list[list[str]]:
                 f"{last['updates']:,}",
                 f"{last['seconds']:.0f}",
                 *(f"{final_error(run, of):.4g}" for of in ("train", "test")),
+                least_test_error(run),
                 "-" if needed is None else f"{needed:.3g}",
                 run["ended"],
             ]
@@ -68,6 +76,7 @@ HEADER = (
     "seconds",
     "train error",
     "test error",
+    "least test error",
     f"seconds to {YARDSTICK}'s end",
     "ended by",
 )

@@ -1,4 +1,7 @@
-"""Markdown tables of the stored results: ``python -m benchmarks.report`` writes RESULTS.md."""
+"""Markdown tables of the stored results: ``python -m benchmarks.report`` writes RESULTS.md.
+
+It writes README's two tables of times, too, between the marks that stand there.
+"""
 
 from __future__ import annotations
 
@@ -267,15 +270,86 @@ def render(records: dict[str, dict[str, Any]]) -> str:
     return "\n\n".join(parts) + "\n"
 
 
-def main(results: Path = RESULTS) -> None:
-    records = {
+def _best_in_bold(times: Sequence[float | None]) -> list[str]:
+    least = min(time for time in times if time is not None)
+    return [f"**{number(time)}**" if time == least else number(time) for time in times]
+
+
+_TRAINING_COLUMNS = {
+    "pyae": "pyae",
+    "numpy": "NumPy",
+    "sklearn": "scikit-learn",
+    "torch": "PyTorch",
+    "torch-compile": "torch.compile",
+    "jax": "JAX",
+    "keras": "Keras",
+}
+_INFERENCE_COLUMNS = {"pyae": "pyae", "onnxruntime": "onnxruntime", "torch": "PyTorch"}
+
+
+def readme_training(cases: Sequence[Case]) -> str:
+    """README's table: the least microseconds of a training step, the best of each line in bold."""
+    lines = []
+    for case in cases:
+        sides = case["sides"]
+        times = [sides.get(name, {}).get("min_us") for name in _TRAINING_COLUMNS]
+        lines.append([case["case"], *_best_in_bold(times)])
+    return table(["network", *_TRAINING_COLUMNS.values()], lines)
+
+
+def readme_inference(cases: Sequence[Case]) -> str:
+    """README's table: the least microseconds of a call, for each number of rows."""
+    numbers = list(dict.fromkeys(case["rows"] for case in cases))
+    by_place = {(case["case"], case["rows"]): case["sides"] for case in cases}
+    header = ["network"]
+    for rows in numbers:
+        first, *others = _INFERENCE_COLUMNS.values()
+        header += [f"{rows:,} row{'s' if rows > 1 else ''}: {first}", *others]
+    lines = []
+    for network in dict.fromkeys(case["case"] for case in cases):
+        line = [network]
+        for rows in numbers:
+            sides = by_place[network, rows]
+            line += _best_in_bold([sides[name]["min_us"] for name in _INFERENCE_COLUMNS])
+        lines.append(line)
+    return table(header, lines)
+
+
+# README's tables, by the file whose results they show.
+README_TABLES = {
+    "training-2-threads": readme_training,
+    "inference-2-threads": readme_inference,
+}
+
+
+def with_tables(readme: str, records: dict[str, dict[str, Any]]) -> str:
+    """Return README with the tables of these results between their marks."""
+    for name, write in README_TABLES.items():
+        begin, end = f"<!-- {name} -->\n", f"\n<!-- end of {name} -->"
+        before, rest = readme.split(begin)
+        _, after = rest.split(end)
+        readme = before + begin + write(records[name]["cases"]) + end + after
+    return readme
+
+
+def stored(results: Path = RESULTS) -> dict[str, dict[str, Any]]:
+    """Return the stored results by the names of their files."""
+    return {
         path.stem: json.loads(path.read_text(encoding="utf-8"))
         for benchmark in TABLES
         for path in sorted(results.glob(f"{benchmark}*.json"))
     }
+
+
+def main(results: Path = RESULTS) -> None:
+    records = stored(results)
     target = results.parent / "RESULTS.md"
     target.write_text(render(records), encoding="utf-8")
     print(f"{target.name}: {len(records)} run(s)")
+    readme = results.parents[1] / "README.md"
+    if records.keys() >= README_TABLES.keys():
+        text = readme.read_text(encoding="utf-8")
+        readme.write_text(with_tables(text, records), encoding="utf-8")
 
 
 if __name__ == "__main__":

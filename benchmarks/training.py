@@ -64,6 +64,9 @@ def run_network(
         outcome.dropped |= left_out
         steps = len(X) // network.batch_size
         record = summarize(outcome, units=steps, gflop=network.step_gflop, peak=peak)
+        for name, side in record["sides"].items():
+            if name.endswith("-bfloat16"):
+                side.pop("peak_share", None)  # the peak is float32's
         for worker in workers:
             if worker.name not in record["sides"]:
                 tell(f"  {worker.name} is left out: {outcome.dropped[worker.name]}")

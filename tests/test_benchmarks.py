@@ -471,7 +471,7 @@ def test_the_best_setting_counts_and_others_are_timed_to_its_end() -> None:
     assert list(lines) == ["adam", "kfac", "sgd"]
     assert lines["adam"][1] == "learning rate 0.01"
     assert [line[-2] for line in lines.values()] == ["10", "3", "-"]
-    assert lines["kfac"][3:7] == ["1,000", "10", "0.5", "1.5"]
+    assert lines["kfac"][3:8] == ["1,000", "10", "0.5", "1.5", "1.5 at 10 s"]
     (sentence,) = deep_report.tried(DEEP_RUNS)
     assert "learning rate 0.1: inf, learning rate 0.01: 2, learning rate 0.001: 3" in sentence
     assert deep_autoencoders.rates_of("jax adam", DEEP_RUNS) == (0.01,)

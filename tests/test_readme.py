@@ -9,6 +9,8 @@ from typing import Any
 import numpy as np
 import pytest
 
+from benchmarks import report
+
 README = Path(__file__).parents[1] / "README.md"
 BLOCKS = re.findall(r"```python\n(.*?)```", README.read_text(encoding="utf-8"), flags=re.DOTALL)
 
@@ -36,3 +38,8 @@ def test_files_that_it_links_to_exist() -> None:
     assert links
     for link in links:
         assert (README.parent / link).exists(), link
+
+
+def test_its_tables_are_those_of_the_stored_results() -> None:
+    text = README.read_text(encoding="utf-8")
+    assert report.with_tables(text, report.stored()) == text
