@@ -37,6 +37,10 @@ SHAPES = [  # rows, inner, columns
     (200, 513, 1),
     (256, 300, 192),
     (301, 211, 259),
+    # Around the depths that are cut into blocks, of few rows and of many.
+    *((rows, inner, 65) for rows in (25, 401) for inner in (320, 321, 512, 513, 1024, 1025)),
+    (401, 2049, 40),
+    (450, 20000, 64),
 ]
 TRANSPOSES = [(False, False), (False, True), (True, False), (True, True)]
 
@@ -82,7 +86,15 @@ def test_error_is_within_the_standard_bound(
 @both_dtypes
 @pytest.mark.parametrize(("ta", "tb"), TRANSPOSES)
 @pytest.mark.parametrize(
-    ("m", "k", "n"), [(1, 513, 200), (33, 64, 1), (97, 101, 103), (301, 211, 259), (64, 2000, 512)]
+    ("m", "k", "n"),
+    [
+        (1, 513, 200),
+        (33, 64, 1),
+        (97, 101, 103),
+        (301, 211, 259),
+        (64, 2000, 512),
+        (500, 1100, 70),
+    ],
 )
 def test_the_same_bits_for_any_number_of_threads(
     m: int, k: int, n: int, ta: bool, tb: bool, dtype: Any
