@@ -77,9 +77,10 @@ class FirstOrder final : public Optimizer<T> {
     return finite ? Outcome::updated : Outcome::diverged;
   }
 
+  // Rule and scalars are copies: the compiler then knows that no store changes them.
   template <class Rule>
-  bool update_range(const Rule& rule, const typename Rule::Step& scalars, bool is_kernel,
-                    Index first, Index count, double scale, T* w, T* g) {
+  bool update_range(Rule rule, typename Rule::Step scalars, bool is_kernel, Index first,
+                    Index count, double scale, T* w, T* g) {
     using V = Vec<T>;
     constexpr Index kMostSlots = 3;
     const Index slots = rule.n_slots(), n = n_;
