@@ -183,6 +183,8 @@ class Sequential:
         self.history = History()
         self._n_features: int | None = None
         self._network: Network | None = None
+        self._as_built = False  # whether the weights are the initial ones, never trained or set
+        self._broke_off: tuple[str | None, str] | None = None  # see checkpoints.Run
         self._layer_specs = [layer.to_spec(self._layers) for layer in self._layers]
 
     # ---- structure -------------------------------------------------------------------------------
@@ -276,6 +278,7 @@ class Sequential:
             return self
         self._network = self._compiled(self.spec, n_features)
         self._n_features = n_features
+        self._as_built = True
         return self
 
     def summary(self, file: TextIO | None = None) -> None:
@@ -399,8 +402,8 @@ class Sequential:
             An argument has the wrong type.
         ValueError
             Shapes do not fit, a value is not finite, a target is outside the loss's domain, or an
-            option is outside its limits; or the checkpoint is another fit's. Nothing was trained
-            then.
+            option is outside its limits; or the checkpoint is another fit's, or would throw away
+            what the model has learned since. Nothing was trained then.
         FileFormatError, OSError
             The checkpoint is not one, is damaged, or cannot be read or written.
 
@@ -462,8 +465,9 @@ class Sequential:
             began = True
             self.stop_training = False
             self.history = history
-            if start is not None:
-                start.restore(self)
+            self._as_built = False
+            if run is not None:
+                run.begin()
             for follower in followers:
                 follower.model = self
                 follower.on_train_begin(self)
@@ -501,6 +505,8 @@ class Sequential:
             finally:
                 if began:
                     progress.close(interrupted=not finished)
+                if began and run is not None and not (finished and not result["diverged"]):
+                    run.broke_off()
         if start is None or not start.over:
             history.stopped_early = result["stopped_early"]
             history.diverged = result["diverged"]
@@ -679,6 +685,7 @@ class Sequential:
             require_finite(array, f"weights[{i}]")
         flat = np.concatenate([array.reshape(-1) for array in given] or [np.empty(0)])
         network.set_parameters(flat.astype(self.dtype, copy=False))
+        self._as_built = False
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Save the model in a file that `pyae.load` reads: description, weights, optimizer's state.
