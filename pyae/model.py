@@ -268,6 +268,8 @@ class Sequential:
         ------
         ValueError
             The network is built for another number of inputs, or the layers do not fit.
+        MemoryError
+            It is larger than the memory; the message says how large.
         """
         n_features = positive_int(n_features, "n_features")
         if self._network is not None:
@@ -406,6 +408,9 @@ class Sequential:
             what the model has learned since. Nothing was trained then.
         FileFormatError, OSError
             The checkpoint is not one, is damaged, or cannot be read or written.
+        MemoryError
+            The network, or what it computes of a batch, is larger than the memory; a model that was
+            trained before keeps its weights.
 
         Warns
         -----
@@ -458,16 +463,19 @@ class Sequential:
         history = History({key: [] for key in _LOGS if key != "val_loss" or held_out is not None})
         if start is not None:
             history = start.history
+        before = self.history
+        n_updates = 0
         began = finished = False
 
         def on_begin() -> None:
-            nonlocal began
+            nonlocal began, n_updates
             began = True
             self.stop_training = False
             self.history = history
             self._as_built = False
             if run is not None:
                 run.begin()
+            n_updates = self._built_network().n_updates
             for follower in followers:
                 follower.model = self
                 follower.on_train_begin(self)
@@ -483,7 +491,8 @@ class Sequential:
                 run.epoch_end(epoch, history)
             return self.stop_training
 
-        with self._building(data.X.shape[1], "X") as network:
+        n_rows = min(batch_size, len(data.X))
+        with self._building(data.X.shape[1], "X") as network, _memory_for(network, n_rows):
             try:
                 result = network.fit(
                     data.X,
@@ -502,6 +511,10 @@ class Sequential:
                     progress.update if verbose else None,
                 )
                 finished = True
+            except MemoryError:
+                if began and network.n_updates == n_updates:  # nothing was trained
+                    self.history = before
+                raise
             finally:
                 if began:
                     progress.close(interrupted=not finished)
@@ -554,7 +567,8 @@ class Sequential:
         network = self._built_network()
         data = self._data(X, y, sample_weight, "X", "y", "sample_weight")
         batch_size = positive_int(batch_size, "batch_size")
-        return network.evaluate(data.X, data.y, data.weights, batch_size, self._threads())
+        with _memory_for(network, min(batch_size, len(data.X))):
+            return network.evaluate(data.X, data.y, data.weights, batch_size, self._threads())
 
     def loss_and_gradients(
         self, X: Any, y: Any = None, sample_weight: Any = None
@@ -583,7 +597,10 @@ class Sequential:
             As for `fit`.
         """
         data = self._data(X, y, sample_weight, "X", "y", "sample_weight")
-        with self._building(data.X.shape[1], "X") as network:
+        with (
+            self._building(data.X.shape[1], "X") as network,
+            _memory_for(network, len(data.X)),
+        ):
             loss, flat = network.loss_and_gradients(data.X, data.y, data.weights, self._threads())
         return loss, self._split(flat)
 
@@ -755,7 +772,17 @@ class Sequential:
 
     def _compiled(self, spec: dict[str, Any], n_features: int) -> Network:
         cls = core.Network32 if self.dtype == np.float32 else core.Network64
-        return cls(spec, n_features, self._seed, self.uint8_scale)
+        try:
+            return cls(spec, n_features, self._seed, self.uint8_scale)
+        except MemoryError:
+            n, inputs = 0, n_features
+            for layer in self._layers:
+                n += inputs * layer.units * (layer.tied_to is None) + layer.units * layer.use_bias
+                inputs = layer.units
+            raise MemoryError(
+                f"the network needs {_bytes_text(n * self.dtype.itemsize)} for its {n:,} "
+                "parameters alone, more than there is: use smaller layers"
+            ) from None
 
     def _run(
         self,
@@ -788,7 +815,7 @@ class Sequential:
         network = self.build(n_features)._built_network()
         try:
             yield network
-        except (TypeError, ValueError):
+        except (TypeError, ValueError, MemoryError):
             if not was_built and network.n_updates == 0:
                 self._network, self._n_features = None, None
             raise
@@ -833,6 +860,20 @@ class Sequential:
         return self._data(X, y, weights, *names)
 
 
+@contextlib.contextmanager
+def _memory_for(network: Network, n_rows: int) -> Iterator[None]:
+    """Say what was too large where the core finds no memory for what it computes of a batch."""
+    try:
+        yield
+    except MemoryError as error:
+        if not str(error).startswith("std::"):  # a callback's, which says what it is of
+            raise
+        raise MemoryError(
+            f"there is not enough memory for a batch of {n_rows:,} samples in a network of "
+            f"{network.n_parameters:,} parameters: use a smaller batch or smaller layers"
+        ) from None
+
+
 def _checked_precision(precision: Any, dtype: np.dtype[Any]) -> str | None:
     if precision not in (None, "mixed_bfloat16"):
         raise ValueError(f"precision must be None or 'mixed_bfloat16', got {precision!r}")
@@ -842,8 +883,8 @@ def _checked_precision(precision: Any, dtype: np.dtype[Any]) -> str | None:
 
 
 def _bytes_text(n: float) -> str:
-    for unit in ("bytes", "KB", "MB"):
-        if n < 1000:
+    for unit in ("bytes", "KB", "MB", "GB"):
+        if n < 999.5:  # what is written as 1e+03
             return f"{n:.3g} {unit}"
         n /= 1000
-    return f"{n:.3g} GB"
+    return f"{n:.3g} TB"
