@@ -704,6 +704,27 @@ BAD_LINES: list[tuple[list[str], str]] = [
         "--noise is for --kind denoising",
     ),
     (["train", "{table}", "-o", "{new}", "--active", "3"], "--active is for --kind sparse"),
+    (
+        ["train", "{table}", "-o", "{new}", "--kind", "sparse", "--code-activation", "relu"],
+        "--code-activation cannot be used with --kind sparse",
+    ),
+    *(
+        (
+            ["train", "{table}", "-o", "{new}", "--learning-rate", value],
+            f"'--learning-rate': '{value}' is not a finite number",
+        )
+        for value in ("nan", "inf", "-nan")
+    ),
+    *(
+        (["score", "{model}", "{table}", *options, value], f"'{value}' is not a finite number")
+        for options in (["--threshold"], ["--json", "--threshold"])
+        for value in ("nan", "NaN", "inf")
+    ),
+    (["score", "{model}", "{table}", "--quantile", "nan"], "'nan' is not a finite number"),
+    (
+        ["plot", "errors", "{model}", "{table}", "-o", "{png}", "--quantile", "nan"],
+        "'nan' is not a finite number",
+    ),
     (["train", "{table}", "-o", "{new}", "--seed", "-1"], "allowed are integers from 0 to"),
     (["train", "{table}", "-o", "{new}", "--delimiter", "ab"], "one character or 'tab'"),
     (["train", "{table}", "-o", "{new}", "--size", "8*8"], "such as 28x28"),

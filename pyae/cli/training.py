@@ -73,6 +73,11 @@ def _check_kind(options: dict[str, Any]) -> None:
     for option, kind in (("noise", "denoising"), ("clean", "denoising"), ("active", "sparse")):
         if options[option] is not None and options["kind"] != kind:
             raise click.UsageError(f"--{option} is for --kind {kind}")
+    if options["code_activation"] is not None and options["kind"] == "sparse":
+        raise click.UsageError(
+            "--code-activation cannot be used with --kind sparse, whose code keeps its --active "
+            "largest units"
+        )
     if options["noise"] is not None and options["clean"] is not None:
         raise click.UsageError("give --noise or --clean: pairs get no noise on top")
 
