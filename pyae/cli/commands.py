@@ -136,6 +136,9 @@ def pyae(context: click.Context) -> int | None:
 def train(**options: Any) -> None:
     """Train an autoencoder on the samples of INPUT.
 
+    Ctrl-C ends training, and writes the model as far as it is trained; beside OUTPUT, as
+    name.interrupted.safetensors, where there is a file already.
+
     The commands scale the features of later samples as those of INPUT. In Python, pyae.load warns
     of a scale, since the model must be given scaled features there: (X - offset) / scale, with both
     in its input_description_["scaling"].
