@@ -361,7 +361,8 @@ class Sequential:
 
         Arrays are read in place: float32, float64, integers and booleans, read-only,
         memory-mapped, of any strides and byte order. The whole loop runs in C++. Ctrl-C ends it
-        within a fraction of a second and leaves the model with the weights of its last update.
+        between two pieces of a batch's work, as a rule within a fraction of a second (huge batches
+        can take seconds), and leaves the model with the weights of its last update.
         With an optimizer that re-evaluates (`LBFGS`, `NewtonCG`, `KFAC`) it also ends once no batch
         has a step that makes its loss smaller: ``history.converged``.
 
@@ -408,6 +409,8 @@ class Sequential:
             what the model has learned since. Nothing was trained then.
         FileFormatError, OSError
             The checkpoint is not one, is damaged, or cannot be read or written.
+        RuntimeError
+            The model is being trained already, or another thread uses it.
         MemoryError
             The network, or what it computes of a batch, is larger than the memory; a model that was
             trained before keeps its weights.
@@ -560,7 +563,7 @@ class Sequential:
         Raises
         ------
         RuntimeError
-            The model is not built.
+            The model is not built, or another thread trains it.
         TypeError, ValueError
             As for `fit`.
         """
@@ -593,8 +596,12 @@ class Sequential:
 
         Raises
         ------
+        RuntimeError
+            Another thread trains the model.
         TypeError, ValueError
             As for `fit`.
+        MemoryError
+            What the network computes of all samples at once is larger than the memory.
         """
         data = self._data(X, y, sample_weight, "X", "y", "sample_weight")
         with (
@@ -622,7 +629,7 @@ class Sequential:
         Raises
         ------
         RuntimeError
-            The model is not built.
+            The model is not built, or another thread trains it.
         TypeError, ValueError
             X is not a matrix of finite real numbers with as many features as the model has.
         """
@@ -647,7 +654,7 @@ class Sequential:
         Raises
         ------
         RuntimeError
-            The model is not built.
+            The model is not built, or another thread trains it.
         TypeError, ValueError
             As for `predict`, or ``upto`` is out of range.
         """
@@ -683,7 +690,7 @@ class Sequential:
         Raises
         ------
         RuntimeError
-            The model is not built.
+            The model is not built, or another thread uses it.
         ValueError
             Their number or a shape differs, or a value is not finite; no weight was changed then.
         """
