@@ -152,7 +152,9 @@ class Checkpoint(Callback):
 
     `Sequential.fit` takes it, or just its path, as `checkpoint`; it may also be among the
     `callbacks`, an estimator's too. Of other callbacks the file holds what they give
-    (`Callback.get_state`).
+    (`Callback.get_state`). Each fit has a file of its own, so also each fit of an estimator that
+    goes on from what is fitted (``warm_start=True``); `partial_fit`, which trains one epoch a call,
+    takes none.
 
     Parameters
     ----------
@@ -160,7 +162,10 @@ class Checkpoint(Callback):
         The file, by custom with the suffix ``.safetensors``. When it is there already, it must be
         this fit's: the same network, data, seed and options. Of data, the shape, the type and up to
         256 rows, evenly spread, are compared: changes of others are not noticed. Only `epochs` may
-        differ: a fit that ended after them goes on when there are more.
+        differ: a fit that ended after them goes on when there are more. (Of an estimator,
+        `max_epochs` may, unless its learning rate falls over them: "auto", the default, does for
+        Adam and its relatives, and "cosine" for all.) The model must be new, or one that holds what
+        the fit started from or got to: what a model has learned since is not thrown away.
     every_epochs : int, optional
         Write after so many epochs. By default after each one, unless `every_seconds` is given.
     every_seconds : float, optional

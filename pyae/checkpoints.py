@@ -26,6 +26,12 @@ from pyae.saving import load_network, save_network
 _ROWS = 256  # that represent a data set
 _BYTES = 1 << 22
 _STOPPING = {"best", "waited", "best_epoch", "best_parameters"}
+_ADVICE = "give another path, or pyae.callbacks.Checkpoint(path, resume=False) to overwrite it"
+_HINTS = {
+    "optimizer.learning_rate.decay_steps": " (an estimator's learning_rate='auto' or 'cosine' "
+    "falls over max_epochs, which must stay the same then: only with another learning_rate can a "
+    "fit go on for more)"
+}
 
 
 @dataclasses.dataclass
@@ -75,7 +81,7 @@ class Run:
     Raises
     ------
     ValueError
-        The file belongs to another fit.
+        The file belongs to another fit, or the model holds what that did not come from.
     FileFormatError, OSError
         The file cannot be read or written.
     """
@@ -98,10 +104,22 @@ class Run:
         self._settings = {**settings, "callbacks": names}
         self._newest: Position | None = None
         self._written = time.monotonic()
+        self._started_from: str | None = None
         check_writable(self._path)
         self.start: Position | None = None
         if checkpoint.resume and self._path.exists():
             self._newest = self.start = self._read(n_features)
+
+    def begin(self) -> None:
+        """Remember what the fit starts from, or give the model what the file holds."""
+        if self.start is None:
+            self._started_from = digest(self._model)
+        else:
+            self.start.restore(self._model)
+
+    def broke_off(self) -> None:
+        """Let the model know that it holds more of this fit than the file does."""
+        self._model._broke_off = (self._started_from, digest(self._model))
 
     def restore_callbacks(self) -> None:
         """Give callbacks the states that the file holds.
@@ -178,37 +196,47 @@ class Run:
             "callbacks": position.callbacks,
             "settings": self._settings,
             "parameters": position.parameters if with_parameters else None,
+            "start": self._started_from,
         }
         save_network(self._model, self._path, training)
         self._written = time.monotonic()
 
     def _read(self, n_features: int) -> Position:
         loaded, training = load_network(self._path)
-        advice = (
-            "give another path, or pyae.callbacks.Checkpoint(path, resume=False) to start afresh "
-            "and overwrite it"
-        )
         if training is None:
             raise ValueError(
-                f"checkpoint: {self._path} holds a saved model, not a fit to go on with: {advice}"
+                f"checkpoint: {self._path} holds a saved model, not a fit to go on with: {_ADVICE}"
             )
         problem = _problem(training, loaded)
         if problem:
             raise FileFormatError(self._path, f"holds no state of a fit: {problem}")
         theirs = _identity(loaded, loaded.n_features, self._model.random_state)
         mine = _identity(self._model, n_features, self._model.random_state)
-        found = _difference({**theirs, **training["settings"]}, {**mine, **self._settings}, "")
+        found = _difference(
+            {**theirs, **training["settings"], "optimizer": loaded.optimizer.to_spec()},
+            {**mine, **self._settings, "optimizer": self._model.optimizer.to_spec()},
+            "",
+        )
         if found is not None:
             where, there, here = found
             raise ValueError(
                 f"checkpoint: {self._path} belongs to another fit: {where} is {there!r} there and "
-                f"{here!r} here. Make them agree, {advice}"
+                f"{here!r} here{_HINTS.get(where, '')}. Make them agree, {_ADVICE}"
+            )
+        self._started_from = training["start"]
+        if not self._may_replace(loaded):
+            older = " (as far as a file of this age tells)" if self._started_from is None else ""
+            raise ValueError(
+                f"checkpoint: the model holds training or weights that the fit in {self._path} "
+                f"neither started from nor got to{older}, and which going on with that fit would "
+                "lose: give a new model, which goes on where the file is; or to train this one on, "
+                f"{_ADVICE}"
             )
         n_epochs = training["n_epochs"]
         if n_epochs > self._epochs:
             raise ValueError(
                 f"epochs must be at least {n_epochs}, so many are in checkpoint {self._path} "
-                f"already, got {self._epochs}; or {advice}"
+                f"already, got {self._epochs}; or {_ADVICE}"
             )
         stopping, parameters = training["stopping"], training["parameters"]
         network, history = loaded._built_network(), loaded.history
@@ -224,6 +252,50 @@ class Run:
             callbacks=training["callbacks"],
             seed=loaded._seed,
         )
+
+    def _may_replace(self, loaded: Sequential) -> bool:
+        """Whether the model holds nothing but what the file's fit has or will come to again."""
+        model = self._model
+        if not model.built or model._as_built:
+            return True
+        known = digest(model)
+        broke_off = (self._started_from, known)  # later than the file was written
+        return known in (self._started_from, digest(loaded)) or model._broke_off == broke_off
+
+
+def require_start(checkpoint: Checkpoint, model: Sequential) -> None:
+    """Refuse a checkpoint whose fit did not start from what an estimator goes on from.
+
+    Its history comes after the estimator's own, which must not hold the same epochs already.
+
+    Raises
+    ------
+    ValueError
+        There is a file, and its fit started from something else.
+    FileFormatError, OSError
+        The file cannot be read.
+    """
+    path = as_path(checkpoint.path)
+    if not checkpoint.resume or not path.exists():
+        return
+    _, training = load_network(path)
+    if training is not None and training["start"] != digest(model):
+        raise ValueError(
+            f"checkpoint: the fit in {path} did not start from the fitted weights, which "
+            "warm_start=True goes on from: set warm_start=False to go on with that fit, "
+            f"{_ADVICE}"
+        )
+
+
+def digest(model: Sequential) -> str:
+    """Return a hash of all that training changes: weights, optimizer's state, epochs trained."""
+    network = model._built_network()
+    state = {key: value for key, value in network.state().items() if key != "seed"}
+    result = hashlib.sha256()
+    for name, value in sorted({**state, "parameters": network.parameters()}.items()):
+        result.update(f"{name}:".encode())
+        result.update(value.data if isinstance(value, np.ndarray) else repr(value).encode())
+    return result.hexdigest()
 
 
 def fingerprint(array: npt.NDArray[Any] | None) -> dict[str, Any] | None:
@@ -247,6 +319,8 @@ def _problem(training: dict[str, Any], loaded: Sequential) -> str:
     n_epochs = training["n_epochs"]
     if type(n_epochs) is not int or n_epochs != len(loaded.history.epoch):
         return "its number of epochs is not its history's"
+    if not isinstance(training["start"], str | None):
+        return "what it started from is no hash"
     if type(training["over"]) is not bool:
         return "it does not say whether the fit is over"
     if not _is_plain(settings) or not isinstance(training["callbacks"], list):
@@ -295,9 +369,13 @@ def _is_exhausted(stopping: dict[str, Any] | None, early: dict[str, Any] | None)
 
 
 def _identity(model: Sequential, n_features: int | None, random_state: Any) -> dict[str, Any]:
-    """Return what must agree for one fit to go on with another's state, but for the settings."""
+    """Return what of a model must agree for one fit to go on with another's state.
+
+    The optimizer is compared after all else: its schedule may depend on the number of samples.
+    """
+    spec = model.spec
     return {
-        **model.spec,
+        **{key: value for key, value in spec.items() if key != "optimizer"},
         "dtype": model.dtype.name,
         "uint8_scale": model.uint8_scale,
         "n_features": n_features,

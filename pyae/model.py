@@ -183,6 +183,8 @@ class Sequential:
         self.history = History()
         self._n_features: int | None = None
         self._network: Network | None = None
+        self._as_built = False  # whether the weights are the initial ones, never trained or set
+        self._broke_off: tuple[str | None, str] | None = None  # see checkpoints.Run
         self._layer_specs = [layer.to_spec(self._layers) for layer in self._layers]
 
     # ---- structure -------------------------------------------------------------------------------
@@ -266,6 +268,8 @@ class Sequential:
         ------
         ValueError
             The network is built for another number of inputs, or the layers do not fit.
+        MemoryError
+            It is larger than the memory; the message says how large.
         """
         n_features = positive_int(n_features, "n_features")
         if self._network is not None:
@@ -276,6 +280,7 @@ class Sequential:
             return self
         self._network = self._compiled(self.spec, n_features)
         self._n_features = n_features
+        self._as_built = True
         return self
 
     def summary(self, file: TextIO | None = None) -> None:
@@ -356,7 +361,8 @@ class Sequential:
 
         Arrays are read in place: float32, float64, integers and booleans, read-only,
         memory-mapped, of any strides and byte order. The whole loop runs in C++. Ctrl-C ends it
-        within a fraction of a second and leaves the model with the weights of its last update.
+        between two pieces of a batch's work, as a rule within a fraction of a second (huge batches
+        can take seconds), and leaves the model with the weights of its last update.
         With an optimizer that re-evaluates (`LBFGS`, `NewtonCG`, `KFAC`) it also ends once no batch
         has a step that makes its loss smaller: ``history.converged``.
 
@@ -399,10 +405,15 @@ class Sequential:
             An argument has the wrong type.
         ValueError
             Shapes do not fit, a value is not finite, a target is outside the loss's domain, or an
-            option is outside its limits; or the checkpoint is another fit's. Nothing was trained
-            then.
+            option is outside its limits; or the checkpoint is another fit's, or would throw away
+            what the model has learned since. Nothing was trained then.
         FileFormatError, OSError
             The checkpoint is not one, is damaged, or cannot be read or written.
+        RuntimeError
+            The model is being trained already, or another thread uses it.
+        MemoryError
+            The network, or what it computes of a batch, is larger than the memory; a model that was
+            trained before keeps its weights.
 
         Warns
         -----
@@ -455,15 +466,19 @@ class Sequential:
         history = History({key: [] for key in _LOGS if key != "val_loss" or held_out is not None})
         if start is not None:
             history = start.history
+        before = self.history
+        n_updates = 0
         began = finished = False
 
         def on_begin() -> None:
-            nonlocal began
+            nonlocal began, n_updates
             began = True
             self.stop_training = False
             self.history = history
-            if start is not None:
-                start.restore(self)
+            self._as_built = False
+            if run is not None:
+                run.begin()
+            n_updates = self._built_network().n_updates
             for follower in followers:
                 follower.model = self
                 follower.on_train_begin(self)
@@ -479,7 +494,8 @@ class Sequential:
                 run.epoch_end(epoch, history)
             return self.stop_training
 
-        with self._building(data.X.shape[1], "X") as network:
+        n_rows = min(batch_size, len(data.X))
+        with self._building(data.X.shape[1], "X") as network, _memory_for(network, n_rows):
             try:
                 result = network.fit(
                     data.X,
@@ -498,9 +514,15 @@ class Sequential:
                     progress.update if verbose else None,
                 )
                 finished = True
+            except MemoryError:
+                if began and network.n_updates == n_updates:  # nothing was trained
+                    self.history = before
+                raise
             finally:
                 if began:
                     progress.close(interrupted=not finished)
+                if began and run is not None and not (finished and not result["diverged"]):
+                    run.broke_off()
         if start is None or not start.over:
             history.stopped_early = result["stopped_early"]
             history.diverged = result["diverged"]
@@ -541,14 +563,15 @@ class Sequential:
         Raises
         ------
         RuntimeError
-            The model is not built.
+            The model is not built, or another thread trains it.
         TypeError, ValueError
             As for `fit`.
         """
         network = self._built_network()
         data = self._data(X, y, sample_weight, "X", "y", "sample_weight")
         batch_size = positive_int(batch_size, "batch_size")
-        return network.evaluate(data.X, data.y, data.weights, batch_size, self._threads())
+        with _memory_for(network, min(batch_size, len(data.X))):
+            return network.evaluate(data.X, data.y, data.weights, batch_size, self._threads())
 
     def loss_and_gradients(
         self, X: Any, y: Any = None, sample_weight: Any = None
@@ -573,11 +596,18 @@ class Sequential:
 
         Raises
         ------
+        RuntimeError
+            Another thread trains the model.
         TypeError, ValueError
             As for `fit`.
+        MemoryError
+            What the network computes of all samples at once is larger than the memory.
         """
         data = self._data(X, y, sample_weight, "X", "y", "sample_weight")
-        with self._building(data.X.shape[1], "X") as network:
+        with (
+            self._building(data.X.shape[1], "X") as network,
+            _memory_for(network, len(data.X)),
+        ):
             loss, flat = network.loss_and_gradients(data.X, data.y, data.weights, self._threads())
         return loss, self._split(flat)
 
@@ -599,7 +629,7 @@ class Sequential:
         Raises
         ------
         RuntimeError
-            The model is not built.
+            The model is not built, or another thread trains it.
         TypeError, ValueError
             X is not a matrix of finite real numbers with as many features as the model has.
         """
@@ -624,7 +654,7 @@ class Sequential:
         Raises
         ------
         RuntimeError
-            The model is not built.
+            The model is not built, or another thread trains it.
         TypeError, ValueError
             As for `predict`, or ``upto`` is out of range.
         """
@@ -660,7 +690,7 @@ class Sequential:
         Raises
         ------
         RuntimeError
-            The model is not built.
+            The model is not built, or another thread uses it.
         ValueError
             Their number or a shape differs, or a value is not finite; no weight was changed then.
         """
@@ -679,6 +709,7 @@ class Sequential:
             require_finite(array, f"weights[{i}]")
         flat = np.concatenate([array.reshape(-1) for array in given] or [np.empty(0)])
         network.set_parameters(flat.astype(self.dtype, copy=False))
+        self._as_built = False
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Save the model in a file that `pyae.load` reads: description, weights, optimizer's state.
@@ -748,7 +779,17 @@ class Sequential:
 
     def _compiled(self, spec: dict[str, Any], n_features: int) -> Network:
         cls = core.Network32 if self.dtype == np.float32 else core.Network64
-        return cls(spec, n_features, self._seed, self.uint8_scale)
+        try:
+            return cls(spec, n_features, self._seed, self.uint8_scale)
+        except MemoryError:
+            n, inputs = 0, n_features
+            for layer in self._layers:
+                n += inputs * layer.units * (layer.tied_to is None) + layer.units * layer.use_bias
+                inputs = layer.units
+            raise MemoryError(
+                f"the network needs {_bytes_text(n * self.dtype.itemsize)} for its {n:,} "
+                "parameters alone, more than there is: use smaller layers"
+            ) from None
 
     def _run(
         self,
@@ -781,7 +822,7 @@ class Sequential:
         network = self.build(n_features)._built_network()
         try:
             yield network
-        except (TypeError, ValueError):
+        except (TypeError, ValueError, MemoryError):
             if not was_built and network.n_updates == 0:
                 self._network, self._n_features = None, None
             raise
@@ -826,6 +867,20 @@ class Sequential:
         return self._data(X, y, weights, *names)
 
 
+@contextlib.contextmanager
+def _memory_for(network: Network, n_rows: int) -> Iterator[None]:
+    """Say what was too large where the core finds no memory for what it computes of a batch."""
+    try:
+        yield
+    except MemoryError as error:
+        if not str(error).startswith("std::"):  # a callback's, which says what it is of
+            raise
+        raise MemoryError(
+            f"there is not enough memory for a batch of {n_rows:,} samples in a network of "
+            f"{network.n_parameters:,} parameters: use a smaller batch or smaller layers"
+        ) from None
+
+
 def _checked_precision(precision: Any, dtype: np.dtype[Any]) -> str | None:
     if precision not in (None, "mixed_bfloat16"):
         raise ValueError(f"precision must be None or 'mixed_bfloat16', got {precision!r}")
@@ -835,8 +890,8 @@ def _checked_precision(precision: Any, dtype: np.dtype[Any]) -> str | None:
 
 
 def _bytes_text(n: float) -> str:
-    for unit in ("bytes", "KB", "MB"):
-        if n < 1000:
+    for unit in ("bytes", "KB", "MB", "GB"):
+        if n < 999.5:  # what is written as 1e+03
             return f"{n:.3g} {unit}"
         n /= 1000
-    return f"{n:.3g} GB"
+    return f"{n:.3g} TB"

@@ -36,7 +36,9 @@ def export_onnx(model: Any, path: str | os.PathLike[str]) -> None:
     regressors                 ``prediction``, of the shape that `predict` returns
     =========================  ===================================================================
 
-    In float64, ``gelu`` has float32's accuracy, since runtimes have no other error function.
+    In float64, ``gelu`` has float32's accuracy, since runtimes have no other error function. What
+    was trained with ``precision="mixed_bfloat16"`` is written as a float32 model, which computes in
+    float32: its outputs differ by what rounding the factors of products to bfloat16 changes.
 
     Parameters
     ----------

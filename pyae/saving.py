@@ -38,7 +38,7 @@ _ESTIMATORS = (
     "MLPRegressor",
     "SparseAutoencoder",
 )
-_TRAINING = {"n_epochs", "over", "stopping", "settings", "callbacks", "parameters"}
+_TRAINING = {"n_epochs", "over", "stopping", "settings", "callbacks", "parameters", "start"}
 # What building a model from data that fit no model raises.
 _BAD = (
     ValueError,
@@ -154,6 +154,8 @@ def load_network(path: Path) -> tuple[Sequential, dict[str, Any] | None]:
     try:
         model = _network_from(document["content"]["network"], tensors)
         training = decode(document["content"]["training"], tensors)
+        if training is not None:
+            training = {"start": None, **training}  # not in files of the first version
         if training is not None and (set(training) != _TRAINING or not model.built):
             raise ValueError("its training is not that of a checkpoint")
         _require_used(tensors)

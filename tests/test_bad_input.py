@@ -677,10 +677,57 @@ def test_sizes_are_checked_before_they_are_multiplied(n_features: int) -> None:
 
 
 def test_a_network_beyond_memory_is_refused_cleanly() -> None:
-    model = pyae.Sequential([pyae.Dense(2**31 - 1, kernel_initializer="zeros")])
-    with pytest.raises((MemoryError, ValueError)):
-        model.build(2**28)
+    """A core that was asked for more than any machine has."""
+    wide = pyae.Dense(2**31 - 1, kernel_initializer="zeros")
+    model = pyae.Sequential([wide, pyae.Dense(2**24, tied_to=wide, use_bias=False)])
+    size = 2**55 + 2**31 - 2**24 - 1
+    with pytest.raises(MemoryError, match=rf"needs 1.44e\+05 TB for its {size:,} parameters"):
+        model.build(2**24)
     assert not model.built
+
+
+@pytest.mark.parametrize("method", ["fit", "evaluate", "loss_and_gradients"])
+def test_a_batch_beyond_memory_is_refused_cleanly(method: str) -> None:
+    """Rows that need no memory as one batch, whose hidden values need more than any machine has."""
+    n, units = 2**24, 2**22
+    many = np.broadcast_to(np.float32([0.5]), (n, 1))
+    model = pyae.Sequential([pyae.Dense(units, "tanh"), pyae.Dense(1)], random_state=0)
+    model.fit(many[:3])
+    state, history = state_of(model), model.history
+    options = {} if method == "loss_and_gradients" else {"batch_size": n}
+    if method == "fit":
+        options["shuffle"] = False
+    with pytest.raises(MemoryError, match=rf"a batch of {n:,} samples .* use a smaller batch"):
+        getattr(model, method)(many, **options)
+    assert state_of(model) == state
+    assert model.history is history
+
+
+def test_an_estimator_beyond_memory_keeps_what_is_fitted() -> None:
+    X = good()
+    estimator = pyae.Autoencoder(2, max_epochs=3, random_state=0).fit(X)
+    before = estimator.reconstruct(X)
+    estimator.set_params(n_components=2**31 - 1, hidden_layer_sizes=(2**23,))
+    with pytest.raises(MemoryError, match=r"the network needs .* TB for its .* parameters"):
+        estimator.fit(X)
+    assert estimator.n_iter_ == 3
+    np.testing.assert_array_equal(estimator.reconstruct(X), before)
+    many = np.broadcast_to(X[0], (2**24, FEATURES))
+    estimator.set_params(n_components=2**21, hidden_layer_sizes=(), batch_size=2**24)
+    with pytest.raises(MemoryError, match=r"a batch of .* samples"):
+        estimator.fit(many)
+    assert estimator.n_iter_ == 3
+    np.testing.assert_array_equal(estimator.reconstruct(X), before)
+
+
+def test_a_callbacks_memory_error_is_its_own() -> None:
+    def fail(epoch: int, logs: Any) -> None:
+        raise MemoryError("of mine")
+
+    model = model_of()
+    with pytest.raises(MemoryError, match=r"^of mine$"):
+        model.fit(good(), epochs=3, callbacks=fail)
+    assert len(model.history.epoch) == 1
 
 
 # ----------------------------------------------------------------- a bad argument among good ones

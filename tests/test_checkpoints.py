@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import os
+import pickle
 import random
 import signal
 import subprocess
@@ -272,6 +273,147 @@ def test_a_loaded_checkpoint_trains_on(tmp_path: Path) -> None:
         np.testing.assert_array_equal(one, other)
 
 
+def test_two_fits_of_one_model_in_a_row(tmp_path: Path) -> None:
+    """Each with a file; the second starts from where the first ended, also when that is read."""
+
+    def fit(*callbacks: Any, saved: bool = True) -> pyae.Sequential:
+        model = network()
+        model.fit(HELD_OUT, epochs=3, checkpoint=tmp_path / "a" if saved else None)
+        model.fit(X, epochs=6, checkpoint=tmp_path / "b" if saved else None, callbacks=callbacks)
+        return model
+
+    with pytest.raises(Killed):
+        fit(KillIn(3))
+    assert_same_fit(fit(), fit(saved=False))
+
+
+def test_a_model_goes_on_with_its_own_fit(tmp_path: Path) -> None:
+    """Also where it got further than the file: the same updates will come again."""
+    model, whole = network(), network()
+    for kill in (2, 5):
+        with pytest.raises(Killed):
+            model.fit(
+                X,
+                epochs=7,
+                callbacks=KillIn(kill),
+                checkpoint=Checkpoint(tmp_path / "a", every_epochs=2),
+            )
+    for epochs in (7, 7, 9):
+        model.fit(X, epochs=epochs, checkpoint=tmp_path / "a")
+    whole.fit(X, epochs=9)
+    assert_same_fit(model, whole)
+
+
+def test_a_model_diverges_again_in_its_own_fit(tmp_path: Path) -> None:
+    model = network(optimizer=optimizers.SGD(300.0))
+    for _ in range(2):
+        with pytest.warns(pyae.DivergenceWarning):
+            model.fit(X, epochs=50, batch_size=16, checkpoint=tmp_path / "a")
+
+
+def test_a_loaded_checkpoint_goes_on_with_its_fit(tmp_path: Path) -> None:
+    with pytest.raises(Killed):
+        network().fit(X, epochs=9, callbacks=KillIn(4), checkpoint=tmp_path / "a")
+    loaded, whole = pyae.load(tmp_path / "a"), network()
+    loaded.fit(X, epochs=9, checkpoint=tmp_path / "a")
+    whole.fit(X, epochs=9)
+    assert_same_fit(loaded, whole)
+
+
+def trained_on(model: pyae.Sequential) -> pyae.Sequential:
+    model.fit(X, epochs=5)
+    return model
+
+
+def with_other_weights(model: pyae.Sequential) -> pyae.Sequential:
+    model.set_weights([w + 1 for w in model.get_weights()])
+    return model
+
+
+def interrupted_elsewhere(model: pyae.Sequential) -> pyae.Sequential:
+    with pytest.raises(Killed):
+        model.fit(X, epochs=5, callbacks=KillIn(2))
+    return model
+
+
+LEARNED_SINCE: dict[str, Callable[[pyae.Sequential, Path], pyae.Sequential]] = {
+    "trained on": lambda model, path: trained_on(model),
+    "trained on and copied": lambda model, path: pickle.loads(pickle.dumps(trained_on(model))),
+    "interrupted elsewhere": lambda model, path: interrupted_elsewhere(model),
+    "other weights": lambda model, path: with_other_weights(model),
+    "loaded and trained on": lambda model, path: trained_on(pyae.load(path)),
+    "never of this fit": lambda model, path: trained_on(network()),
+    "never trained, other weights": lambda model, path: with_other_weights(
+        network().build(FEATURES)
+    ),
+}
+
+
+@pytest.mark.parametrize("name", LEARNED_SINCE)
+def test_what_a_model_learned_since_is_not_thrown_away(name: str, tmp_path: Path) -> None:
+    path = tmp_path / "a"
+    model, whole = network(), network()
+    model.fit(X, epochs=3, checkpoint=path)
+    model = LEARNED_SINCE[name](model, path)
+    file, before, history = path.read_bytes(), pickle.dumps(model.get_weights()), model.history
+    for epochs in (3, 9):
+        with pytest.raises(
+            ValueError, match=r"checkpoint: the model holds .* a new model.* another path.*resume="
+        ):
+            model.fit(X, epochs=epochs, checkpoint=path)
+    assert (path.read_bytes(), model.history) == (file, history)
+    assert pickle.dumps(model.get_weights()) == before
+    model.fit(X, epochs=2, checkpoint=tmp_path / "b")  # what the message says
+    new = network()
+    new.fit(X, epochs=9, checkpoint=path)
+    whole.fit(X, epochs=9)
+    assert_same_fit(new, whole)
+    model.fit(X, epochs=1, checkpoint=Checkpoint(path, resume=False))
+    assert len(pyae.load(path).history.epoch) == 1
+
+
+def test_files_that_do_not_say_what_a_fit_started_from(tmp_path: Path) -> None:
+    """Those of the first version: a new model goes on, one that was trained before is refused."""
+
+    def fit(path: Path, before: int, **options: Any) -> pyae.Sequential:
+        model = network()
+        if before:
+            model.fit(HELD_OUT, epochs=before)
+        model.fit(X, epochs=6, checkpoint=path, **options)
+        return model
+
+    for name, before in (("a", 0), ("b", 3)):
+        with pytest.raises(Killed):
+            fit(tmp_path / name, before, callbacks=KillIn(3))
+        model, training = saving.load_network(tmp_path / name)
+        assert training is not None
+        del training["start"]
+        saving.save_network(model, tmp_path / name, training)
+    whole = network()
+    whole.fit(X, epochs=6)
+    assert_same_fit(fit(tmp_path / "a", 0), whole)
+    with pytest.raises(ValueError, match="as far as a file of this age tells"):
+        fit(tmp_path / "b", 3)
+
+
+def test_a_rate_that_falls_over_the_fit_says_so(tmp_path: Path) -> None:
+    """An estimator's does by default, and then its `max_epochs` must stay the same."""
+    path = tmp_path / "a"
+
+    def fit(epochs: int, **options: Any) -> pyae.Autoencoder:
+        estimator = pyae.Autoencoder(2, max_epochs=epochs, random_state=0, **options)
+        return estimator.fit(X, checkpoint=path)
+
+    fit(3)
+    with pytest.raises(
+        ValueError, match=r"decay_steps is 6 there and 8 here .*learning_rate='auto'.*max_epochs"
+    ):
+        fit(4)
+    path.unlink()
+    for epochs in (3, 4):
+        assert fit(epochs, learning_rate=0.01).n_iter_ == epochs
+
+
 # ---------------------------------------------------------------------------------- when and where
 
 
@@ -444,6 +586,7 @@ FORGED: list[tuple[str, str, Any, str]] = [
     ("epochs float", "n_epochs", 3.0, "number of epochs"),
     ("epochs text", "n_epochs", "3", "number of epochs"),
     ("over", "over", "no", "whether the fit is over"),
+    ("start", "start", 3, "no hash"),
     ("settings", "settings", [1], "settings"),
     ("settings array", "settings", {"batch_size": np.zeros(2)}, "settings"),
     ("settings without callbacks", "settings", {}, "callbacks"),

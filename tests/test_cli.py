@@ -18,7 +18,7 @@ import pytest
 
 import pyae
 from pyae import cli
-from pyae.cli import commands, tables
+from pyae.cli import commands, tables, training
 from pyae.cli.samples import Reading
 from pyae.cli.trained import Trained
 
@@ -704,6 +704,27 @@ BAD_LINES: list[tuple[list[str], str]] = [
         "--noise is for --kind denoising",
     ),
     (["train", "{table}", "-o", "{new}", "--active", "3"], "--active is for --kind sparse"),
+    (
+        ["train", "{table}", "-o", "{new}", "--kind", "sparse", "--code-activation", "relu"],
+        "--code-activation cannot be used with --kind sparse",
+    ),
+    *(
+        (
+            ["train", "{table}", "-o", "{new}", "--learning-rate", value],
+            f"'--learning-rate': '{value}' is not a finite number",
+        )
+        for value in ("nan", "inf", "-nan")
+    ),
+    *(
+        (["score", "{model}", "{table}", *options, value], f"'{value}' is not a finite number")
+        for options in (["--threshold"], ["--json", "--threshold"])
+        for value in ("nan", "NaN", "inf")
+    ),
+    (["score", "{model}", "{table}", "--quantile", "nan"], "'nan' is not a finite number"),
+    (
+        ["plot", "errors", "{model}", "{table}", "-o", "{png}", "--quantile", "nan"],
+        "'nan' is not a finite number",
+    ),
     (["train", "{table}", "-o", "{new}", "--seed", "-1"], "allowed are integers from 0 to"),
     (["train", "{table}", "-o", "{new}", "--delimiter", "ab"], "one character or 'tab'"),
     (["train", "{table}", "-o", "{new}", "--size", "8*8"], "such as 28x28"),
@@ -752,6 +773,13 @@ FAILURES: list[tuple[list[str], str]] = [
             "-q",
         ],
         "training diverged in epoch 1 of 200; try a smaller --learning-rate",
+    ),
+    (
+        [
+            *("train", "{table}", "-o", "{new}", "--columns", "age,height"),
+            *("--code", str(2**31 - 1), "--hidden", str(2**23)),
+        ],
+        " parameters alone, more than there is: use smaller layers (--code, --hidden, --batch-size",
     ),
     *(
         (
@@ -905,6 +933,84 @@ def test_ctrl_c_leaves_no_file(
     assert run("train", table, *options) == 130
     assert capsys.readouterr().err == "pyae: interrupted\n"
     assert list(tmp_path.iterdir()) == []
+
+
+class InterruptAfter(pyae.callbacks.Callback):
+    """Stands for Ctrl-C after some epochs."""
+
+    def __init__(self, epochs: int) -> None:
+        self.epochs = epochs
+
+    def on_epoch_end(self, epoch: int, logs: object) -> None:
+        if epoch + 1 == self.epochs:
+            raise KeyboardInterrupt
+
+
+def interrupt_after(epochs: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    made = training._estimator
+
+    def interrupted(*args: Any) -> Any:
+        return made(*args).set_params(callbacks=InterruptAfter(epochs))
+
+    monkeypatch.setattr(training, "_estimator", interrupted)
+
+
+@pytest.mark.parametrize("options", [[], ["-q"], ["--json"]], ids=repr)
+@pytest.mark.parametrize("kind", ["autoencoder", "sparse", "denoising"])
+def test_ctrl_c_leaves_the_model_so_far(
+    kind: str,
+    options: list[str],
+    table: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: Any,
+) -> None:
+    interrupt_after(3, monkeypatch)
+    path = tmp_path / "m.safetensors"
+    arguments = ["--columns", "age,height", "--kind", kind, "-o", path, *options]
+    assert run("train", table, *arguments) == 130
+    out, err = capsys.readouterr()
+    said = f"pyae: interrupted after 3 of 200 epochs; the model so far: {path}\n"
+    assert out == ""
+    assert err == said if options == ["-q"] else err.endswith(said)  # below the progress bar
+    assert Trained.load(path).estimator.n_iter_ == 3
+    assert run("score", path, table, "--quantile", 0.9, "--json") == 0
+    scores = json.loads(capsys.readouterr().out)
+    assert scores["threshold"] == pytest.approx(np.quantile(scores["errors"], 0.9), rel=1e-6)
+
+
+def test_ctrl_c_leaves_the_model_there_was(
+    table: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """An old file stays, and so does what an earlier Ctrl-C left."""
+    interrupt_after(2, monkeypatch)
+    path = tmp_path / "m.safetensors"
+    path.write_bytes(b"old")
+    for name in ("m.interrupted.safetensors", "m.interrupted2.safetensors"):
+        assert run("train", table, "--columns", "age,height", "-o", path) == 130
+        message = f"the model so far: {tmp_path / name}; {path} is as it was\n"
+        assert capsys.readouterr().err.endswith(message)
+        assert Trained.load(tmp_path / name).estimator.n_iter_ == 2
+    assert path.read_bytes() == b"old"
+    assert len(list(tmp_path.iterdir())) == 3
+
+
+@pytest.mark.parametrize("after", [None, 2])
+def test_ctrl_c_while_errors_are_computed_leaves_the_model(
+    after: int | None, table: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Any
+) -> None:
+    """After a whole training, or the second Ctrl-C of two."""
+
+    def interrupted(*args: object) -> None:
+        raise KeyboardInterrupt
+
+    if after is not None:
+        interrupt_after(after, monkeypatch)
+    monkeypatch.setattr(Trained, "learn_errors", interrupted)
+    path = tmp_path / "m.safetensors"
+    assert run("train", table, "--columns", "age,height", "--epochs", 4, "-o", path) == 130
+    assert f"interrupted after {after or 4} of 4 epochs" in capsys.readouterr().err
+    assert Trained.load(path).estimator.n_iter_ == (after or 4)
 
 
 def test_an_output_is_replaced_whole_or_not_at_all(

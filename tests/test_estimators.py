@@ -601,6 +601,47 @@ def test_a_checkpoint_belongs_to_one_fit(name: str, tmp_path: Path) -> None:
         make(name).fit(X, y, checkpoint=5)
 
 
+@pytest.mark.parametrize("name", NETWORKS)
+def test_a_warm_fit_has_a_checkpoint_of_its_own(name: str, tmp_path: Path) -> None:
+    """It trains on from what is fitted, so the file of the fit before is not its own."""
+    X, y = data(name)
+    params: dict[str, Any] = {"learning_rate": 0.01, "max_epochs": 3}
+    first, second = tmp_path / "first.safetensors", tmp_path / "second.safetensors"
+    estimator = make(name, warm_start=True, **params).fit(X, y, checkpoint=first)
+    before, weights = first.read_bytes(), arrays(estimator)
+    with pytest.raises(ValueError, match=r"checkpoint: .*warm_start=True.*give another path"):
+        estimator.fit(X, y, checkpoint=first)
+    assert first.read_bytes() == before
+    assert estimator.n_iter_ == len(estimator.history_["loss"]) == 3
+    for a, b in zip(arrays(estimator), weights, strict=True):
+        np.testing.assert_array_equal(a, b)
+
+    estimator.save(tmp_path / "fitted.safetensors")
+    with pytest.raises(KeyboardInterrupt):
+        estimator.set_params(callbacks=_Interrupt(1)).fit(X, y, checkpoint=second)
+    with pytest.raises(ValueError, match="warm_start=True"):  # the file's epochs are in it already
+        estimator.set_params(callbacks=None).fit(X, y, checkpoint=second)
+    resumed = pyae.load(tmp_path / "fitted.safetensors").fit(X, y, checkpoint=second)
+    whole = make(name, warm_start=True, **params).fit(X, y).fit(X, y)
+    for a, b in zip(arrays(resumed), arrays(whole), strict=True):
+        np.testing.assert_array_equal(a, b)
+    assert resumed.history_["loss"] == whole.history_["loss"]
+    assert resumed.n_iter_ == 6
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+def test_partial_fit_takes_no_checkpoint(name: str, tmp_path: Path) -> None:
+    X, y = data(name)
+    first = {"classes": [0, 1, 2]} if name == "MLPClassifier" else {}
+    for random_state in (0, None):
+        checkpoint = Checkpoint(tmp_path / "fit.safetensors")
+        estimator = make(name, callbacks=checkpoint, random_state=random_state)
+        with pytest.raises(ValueError, match=r"callbacks: a Checkpoint .* partial_fit"):
+            estimator.partial_fit(X, y, **first)
+        assert not hasattr(estimator, "model_")
+        assert list(tmp_path.iterdir()) == []
+
+
 # ---- what partial_fit refuses --------------------------------------------------------------------
 
 SIZES = "to go on training .* the layers must have the sizes that were fitted"

@@ -112,6 +112,17 @@ def test_networks_for_any_number_of_samples(name: str, dtype: str, tmp_path: Pat
         )
 
 
+def test_mixed_precision_computes_in_float32(tmp_path: Path) -> None:
+    mixed, single = (
+        pyae.Sequential(NETWORKS["wide"](), precision=precision, random_state=0).build(9)
+        for precision in ("mixed_bfloat16", None)
+    )
+    X = np.random.default_rng(0).normal(size=(50, 9)).astype("float32")
+    output = exported(mixed, tmp_path, X)["output"]
+    np.testing.assert_allclose(output, single.predict(X), **CLOSE)
+    assert np.abs(output - mixed.predict(X)).max() > 10 * CLOSE["atol"]
+
+
 def test_what_the_file_says_of_itself(tmp_path: Path) -> None:
     model = pyae.Sequential(tied(), random_state=0).build(9)
     pyae.export_onnx(model, str(tmp_path / "model.onnx"))

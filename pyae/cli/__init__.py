@@ -1,7 +1,8 @@
 """The command ``pyae``.
 
 An error is one line on the standard error; the exit code is 0 when all went well, 1 when it did
-not, 2 for a command line that makes no sense, and 130 after Ctrl-C. With ``--json`` the standard
+not, 2 for a command line that makes no sense, and 130 after Ctrl-C (after which ``pyae train`` has
+written what was trained, if there is any). With ``--json`` the standard
 output is one JSON object, and everything else goes to the standard error.
 
 The command line is click's: one small package without requirements of its own, which parses,
@@ -58,8 +59,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         return _fail(f"{message} (see '{where} --help')", 2)
     except click.ClickException as error:
         return _fail(error.format_message(), 1)
-    except (KeyboardInterrupt, click.Abort):
-        return _fail("interrupted", 130)
+    except (KeyboardInterrupt, click.Abort) as error:
+        return _fail(str(error) or "interrupted", 130)
     except BrokenPipeError:
         # The reader left (`pyae info | head -1`); the interpreter's last flush must not fail.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -68,6 +69,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         return _fail(_os_message(error), 1)
     except (ImportError, ValueError) as error:
         return _fail(str(error), 1)
+    except MemoryError as error:
+        return _fail(str(error) or "there is not enough memory", 1)
     except Exception as error:
         return _fail(f"{type(error).__name__}: {error}", 1)
     return code if isinstance(code, int) else 0

@@ -15,6 +15,7 @@ import click
 import pyae as library
 from pyae.cli.options import (
     FILE,
+    Number,
     Seed,
     Sizes,
     json_option,
@@ -92,7 +93,7 @@ def pyae(context: click.Context) -> int | None:
     "Default: 128; none for sparse.",
 )
 @click.option("--activation", metavar="NAME", default="relu", show_default=True)
-@click.option("--code-activation", metavar="NAME", help="Default: linear; relu for sparse.")
+@click.option("--code-activation", metavar="NAME", help="Default: linear. Not for sparse.")
 @click.option(
     "--output-activation", metavar="NAME", help="Default: sigmoid for images, otherwise linear."
 )
@@ -116,12 +117,12 @@ def pyae(context: click.Context) -> int | None:
 @click.option(
     "--active",
     type=click.IntRange(1),
-    help="For sparse: how many units of a code are active, at most. Default: 8.",
+    help="For sparse: how many units of a code are active, at most: the largest. Default: 8.",
 )
 @click.option("--epochs", type=click.IntRange(1), default=200, show_default=True)
 @click.option("--batch-size", type=click.IntRange(1))
 @click.option("--optimizer", metavar="NAME", default="adam", show_default=True)
-@click.option("--learning-rate", type=click.FloatRange(0, min_open=True))
+@click.option("--learning-rate", type=Number(0, min_open=True))
 @click.option(
     "--patience",
     type=click.IntRange(1),
@@ -134,6 +135,9 @@ def pyae(context: click.Context) -> int | None:
 @json_option
 def train(**options: Any) -> None:
     """Train an autoencoder on the samples of INPUT.
+
+    Ctrl-C ends training, and writes the model as far as it is trained; beside OUTPUT, as
+    name.interrupted.safetensors, where there is a file already.
 
     The commands scale the features of later samples as those of INPUT. In Python, pyae.load warns
     of a scale, since the model must be given scaled features there: (X - offset) / scale, with both
@@ -195,7 +199,7 @@ def denoise(**options: Any) -> None:
 @click.option("-o", "--output", type=FILE, help="Write each sample's error to this file.")
 @click.option(
     "--quantile",
-    type=click.FloatRange(0, 1, min_open=True, max_open=True),
+    type=Number(0, 1, min_open=True, max_open=True),
     help="Flag samples with an error above this quantile, such as 0.99.",
 )
 @click.option(
@@ -205,7 +209,7 @@ def denoise(**options: Any) -> None:
     show_default=True,
     help="Whose errors the quantile is of.",
 )
-@click.option("--threshold", type=click.FloatRange(0), help="Flag errors above this instead.")
+@click.option("--threshold", type=Number(0), help="Flag errors above this instead.")
 @names_option("--keep", help="Columns to carry along into the output.")
 @reading_options
 @json_option
@@ -248,7 +252,7 @@ def info(model: Path | None, as_json: bool) -> None:
 @click.option("-o", "--output", type=FILE, required=True, help="The picture: .png, .pdf, .svg, ...")
 @click.option("--labels", metavar="NAME", help="A column of INPUT, or a .npy file, to colour by.")
 @names_option("--components", help="Which two code units to show, from 0, such as 0,3.")
-@click.option("--quantile", type=click.FloatRange(0, 1, min_open=True, max_open=True))
+@click.option("--quantile", type=Number(0, 1, min_open=True, max_open=True))
 @click.option("--images", type=click.IntRange(1), default=10, show_default=True, help="How many.")
 @click.option("--cmap", default="gray", show_default=True, help="Of images with one channel.")
 @reading_options

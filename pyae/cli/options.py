@@ -6,6 +6,7 @@ import contextlib
 import csv
 import io
 import json
+import math
 import re
 import warnings
 from collections.abc import Callable, Iterator
@@ -72,6 +73,17 @@ class Size(click.ParamType):  # type: ignore[type-arg, unused-ignore]
         if match is None:
             self.fail(f"{value!r}; write width x height in pixels, such as 28x28", param, ctx)
         return int(match[1]), int(match[2] or match[1])
+
+
+class Number(click.FloatRange):
+    """A number within limits; "nan", which click takes as within any, and "inf" are none."""
+
+    def convert(self, value: Any, param: Any, ctx: Any) -> float:
+        """Return the number."""
+        number = float(super().convert(value, param, ctx))
+        if not math.isfinite(number):
+            self.fail(f"{value!r} is not a finite number.", param, ctx)
+        return number
 
 
 class Seed(click.ParamType):  # type: ignore[type-arg, unused-ignore]

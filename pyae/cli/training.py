@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import math
 import sys
 import time
 import warnings
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import click
 import numpy as np
@@ -55,11 +56,16 @@ def _run(options: dict[str, Any]) -> None:
     if options["patience"] is not None and len(inputs) < 2:
         raise ValueError(f"{source}: --patience holds out samples, but there is only one")
     start = time.perf_counter()
-    _fit(estimator, inputs, None if target is None else targets)
+    finished = _fit(estimator, inputs, None if target is None else targets)
     seconds = time.perf_counter() - start
 
     model = Trained(estimator, scaling, table.image_shape, table.names)
-    model.learn_errors(inputs)
+    try:
+        model.learn_errors(inputs)
+    except KeyboardInterrupt:  # again, or only now
+        finished = False
+    if not finished:
+        _save_interrupted(model, output, options["epochs"])
     model.save(output)
     if not options["quiet"]:
         _note_reading(source, table)
@@ -73,6 +79,11 @@ def _check_kind(options: dict[str, Any]) -> None:
     for option, kind in (("noise", "denoising"), ("clean", "denoising"), ("active", "sparse")):
         if options[option] is not None and options["kind"] != kind:
             raise click.UsageError(f"--{option} is for --kind {kind}")
+    if options["code_activation"] is not None and options["kind"] == "sparse":
+        raise click.UsageError(
+            "--code-activation cannot be used with --kind sparse, whose code keeps its --active "
+            "largest units"
+        )
     if options["noise"] is not None and options["clean"] is not None:
         raise click.UsageError("give --noise or --clean: pairs get no noise on top")
 
@@ -100,26 +111,59 @@ def _note_reading(source: Path, table: Table) -> None:
         note(f"not used: {', '.join(table.unused)}")
 
 
-def _fit(estimator: Any, inputs: Any, targets: Any) -> None:
+def _fit(estimator: Any, inputs: Any, targets: Any) -> bool:
     """Train, and say afterwards, below the progress bar, what was warned of.
+
+    Returns
+    -------
+    bool
+        Whether training came to its end; False after Ctrl-C, with an epoch or more trained.
 
     Raises
     ------
     ValueError
         Training diverged: such a model is of no use.
+    MemoryError
+        The network is too large.
+    KeyboardInterrupt
+        Ctrl-C before the first epoch ended.
     """
     from pyae import DivergenceWarning
 
     # The progress bar is not the result.
     with contextlib.redirect_stdout(sys.stderr), warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always", DivergenceWarning)
-        estimator.fit(inputs, targets)
+        try:
+            estimator.fit(inputs, targets)
+            finished = True
+        except KeyboardInterrupt:
+            if not getattr(estimator, "n_iter_", 0):
+                raise
+            finished = False
+        except MemoryError as error:
+            raise MemoryError(f"{error} (--code, --hidden, --batch-size)") from None
     for warning in caught:
         if issubclass(warning.category, DivergenceWarning):
             message, _, _ = str(warning.message).partition(":")
             raise ValueError(f"{message}; try a smaller --learning-rate; no model was written")
     for text in dict.fromkeys(str(warning.message) for warning in caught):
         note(f"warning: {text}")
+    return finished
+
+
+def _save_interrupted(model: Trained, output: Path, epochs: int) -> NoReturn:
+    """Write a model as far as it is trained, over no other file, and end the command."""
+    path = output
+    for i in itertools.count(1):
+        if not path.exists():
+            break
+        path = output.with_name(f"{output.stem}.interrupted{'' if i == 1 else i}{output.suffix}")
+    model.save(path)
+    done = model.estimator.n_iter_
+    kept = "" if path == output else f"; {output} is as it was"
+    raise click.Abort(
+        f"interrupted after {done} of {epochs} epochs; the model so far: {path}{kept}"
+    )
 
 
 def _in_unit_range(table: Table) -> bool:

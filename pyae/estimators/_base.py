@@ -186,6 +186,11 @@ class NetworkEstimator(BaseEstimator):
         resume = self._goes_on() or (incremental and self._is_fitted())
         followers = resolve_callbacks(self.callbacks)
         saver = resolve_checkpoint(checkpoint, followers)
+        if saver is not None and incremental:
+            raise ValueError(
+                "callbacks: a Checkpoint cannot be combined with partial_fit, which trains one "
+                "epoch a call and has nothing to go on with; leave it out, and call save instead"
+            )
         if saver is not None and self.random_state is None:
             raise ValueError(
                 "checkpoint needs a random_state: without one, a fit that is started again would "
@@ -205,6 +210,10 @@ class NetworkEstimator(BaseEstimator):
         batch_size = self._batch_size(len(samples))
         n_updates = None if incremental else epochs * -(-len(samples) // batch_size)
         model = self._network(layers, loss, n_updates, resume, samples)
+        if saver is not None and resume:
+            from pyae.checkpoints import require_start
+
+            require_start(saver, model)
         before = model.history
         try:
             model.fit(
@@ -250,6 +259,7 @@ class NetworkEstimator(BaseEstimator):
         )
         if not resume:
             self._initialise(model.build(samples.X.shape[1]), samples)
+            model._as_built = True  # so does every fit of this estimator start
             return model
         fitted = self.model_
         ran_down = n_updates is not None and model.optimizer != self._optimizer(None)
