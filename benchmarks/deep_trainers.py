@@ -12,7 +12,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from benchmarks.deep_problems import Array, DeepAutoencoder
+from benchmarks.deep_problems import KERNEL_L2, Array, DeepAutoencoder
 
 
 class DeepTrainer(Protocol):
@@ -140,7 +140,8 @@ class JaxAdamTrainer:
                 y = jax.nn.sigmoid(y) if activation == "sigmoid" else y
             W, b = params[-1]
             z = y @ W + b
-            return (jnp.maximum(z, 0) - z * x + jnp.log1p(jnp.exp(-jnp.abs(z)))).mean()
+            penalty = KERNEL_L2 * sum((W * W).sum() for W, _ in params)
+            return (jnp.maximum(z, 0) - z * x + jnp.log1p(jnp.exp(-jnp.abs(z)))).mean() + penalty
 
         def step(X: Any, state: Any, rows: Any) -> tuple[Any, Any]:
             params, m, v, t = state

@@ -616,6 +616,9 @@ class Sequential:
     def predict(self, X: Any) -> Floats:
         """Return the outputs.
 
+        From the first prediction after a change of the weights on, the model keeps its kernels a
+        second time, laid out for predictions.
+
         Parameters
         ----------
         X : array_like of shape (n_samples, n_features)

@@ -1,5 +1,6 @@
-// How work is shared. It is cut into pieces by its size, never by the number of threads, and a
-// piece's result does not depend on who computes it: 1 thread and 8 threads give the same bits.
+// How work is shared. What is added up is cut into pieces by its size, never by the number of
+// threads, and a piece's result does not depend on who computes it: 1 thread and 8 threads give the
+// same bits. Results that are independent of each other may be cut by the number of threads.
 #pragma once
 
 #include <algorithm>

@@ -110,9 +110,8 @@ class LogisticRegression(ClassifierMixin, NetworkEstimator):
     vectors only, which are two products with X each. They end at a residual of
     ``min(0.5, sqrt(g))`` times the gradient's preconditioned norm g, so far away they are few. That
     leads to a gradient at rounding errors too, in up to thirty steps. L-BFGS takes hundreds of
-    small ones, likes standardised features, and leaves a gradient about a millionth of the loss; up
-    to there it takes half of the time where there are several classes, so "auto" takes it above
-    1,000 parameters. For two classes and a C above 1 Newton's can be the faster one there. Ctrl-C
+    small ones, likes standardised features, and leaves a gradient about a millionth of the loss;
+    "auto" takes it above 1,000 parameters. Ctrl-C
     leaves the estimator fitted, with the coefficients of the last step.
 
     References
