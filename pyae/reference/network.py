@@ -111,6 +111,14 @@ class Network:
         self.parameter_views = cut(self.parameters, shapes)
         self.gradient_views = cut(self.gradients, shapes)
 
+        owners = [i for i, s in enumerate(layer_specs) if s.tied_to is None]
+        ends = np.cumsum([0, *(int(np.prod(shape)) for shape in shapes)])  # of the tensors
+        kernels_at = [i for i, shape in enumerate(shapes) if len(shape) > 1]
+        self.optimizer.hidden_kernels = [
+            (slice(ends[i], ends[i + 1]), (shapes[i][0], shapes[i][1]))
+            for owner, i in zip(owners, kernels_at, strict=True)
+            if 0 < owner < len(layer_specs) - 1
+        ]
         views = iter(zip(self.parameter_views, self.gradient_views, strict=True))
         self.layers: list[Dense] = []
         kernels: dict[int, tuple[Array, Array]] = {}
