@@ -291,7 +291,8 @@ def test_codes_are_as_exact_as_float32_allows() -> None:
 
 
 @pytest.mark.parametrize(
-    ("optimizer", "updates"), [("adam", 2 * 79), ("kfac", 2 * 2), ("newton_cg", 2), ("lbfgs", 2)]
+    ("optimizer", "updates"),
+    [("adam", 2 * 79), ("muon", 2 * 13), ("kfac", 2 * 2), ("newton_cg", 2), ("lbfgs", 2)],
 )
 def test_optimizers_get_batches_of_a_size_that_suits_them(optimizer: str, updates: int) -> None:
     X = np.random.default_rng(0).normal(size=(2500, 4))
