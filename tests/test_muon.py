@@ -228,11 +228,11 @@ def test_a_deep_autoencoder_goes_where_adam_is_slow_to() -> None:
     epochs, batch_size = 60, 150
     updates = epochs * -(-len(X) // batch_size)
     errors = []
-    for optimizer, rate in [(Muon, 0.015), *((Adam, rate) for rate in (3e-3, 1e-2, 3e-2))]:
+    for optimizer, rate in [(Muon, 0.06), *((Adam, rate) for rate in (1e-2, 2e-2, 3e-2, 6e-2))]:
         model = autoencoder(optimizer(schedules.Cosine(rate, updates)))
         model.fit(X, epochs=epochs, batch_size=batch_size)
         errors.append(float(np.mean((model.predict(X) - X) ** 2)))
-    assert errors[0] < 0.8 * min(errors[1:])
+    assert errors[0] < 0.75 * min(errors[1:])
 
 
 # ----------------------------------------------------------------------------------------- manners
