@@ -97,6 +97,7 @@ CONTENDERS = {
     ),
     "adam": Contender("Adam", {"epsilon": ADAM_EPSILON}, rates=_ADAM_RATES),
     "jax adam": Contender("Adam", rates=_ADAM_RATES, in_jax=True),
+    "muon": Contender("Muon", rates=(1.5e-3, 5e-3, 0.015)),
     "lbfgs": Contender("LBFGS", batch_size=WHOLE),
     "newton-cg": Contender("NewtonCG", batch_size=WHOLE),
     "kfac": Contender("KFAC", batch_size=2000, smaller=((200, 500), (400, 1000))),

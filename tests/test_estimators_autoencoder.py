@@ -291,7 +291,8 @@ def test_codes_are_as_exact_as_float32_allows() -> None:
 
 
 @pytest.mark.parametrize(
-    ("optimizer", "updates"), [("adam", 2 * 79), ("kfac", 2 * 2), ("newton_cg", 2), ("lbfgs", 2)]
+    ("optimizer", "updates"),
+    [("adam", 2 * 79), ("muon", 2 * 13), ("kfac", 2 * 2), ("newton_cg", 2), ("lbfgs", 2)],
 )
 def test_optimizers_get_batches_of_a_size_that_suits_them(optimizer: str, updates: int) -> None:
     X = np.random.default_rng(0).normal(size=(2500, 4))
@@ -300,3 +301,16 @@ def test_optimizers_get_batches_of_a_size_that_suits_them(optimizer: str, update
         warnings.simplefilter("ignore", ConvergenceWarning)  # two epochs are few
         model.fit(X)
     assert model.model_._built_network().n_updates == updates
+
+
+@pytest.mark.parametrize(
+    ("optimizer", "rate"),
+    [("adam", 0.003), ("muon", 0.015), (pyae.optimizers.Muon(0.02), 0.02), ("sgd", 0.01)],
+    ids=["adam", "muon", "object", "sgd"],
+)
+def test_rates_by_default(optimizer: Any, rate: float) -> None:
+    """They fall over the fit where the optimizer is given by one of some names."""
+    model = pyae.Autoencoder(4, optimizer=optimizer, max_epochs=2, random_state=0).fit(DIGITS[:400])
+    schedule = pyae.schedules.Cosine(rate, 4 if optimizer == "muon" else 26)
+    expected = schedule if optimizer in ("adam", "muon") else rate
+    assert model.model_.optimizer.learning_rate == expected

@@ -71,7 +71,9 @@ for name in pyae.activations.names():
 LAST = {"sparse_categorical_crossentropy": "softmax", "categorical_crossentropy": "softmax"}
 for name in losses.names():
     classes = name == "sparse_categorical_crossentropy"
-    for optimizer in ("sgd", "rmsprop", "adagrad", "adadelta", "adam", "adamw", "nadam", "lbfgs"):
+    for optimizer in (
+        "sgd", "rmsprop", "adagrad", "adadelta", "adam", "adamw", "nadam", "muon", "lbfgs",
+    ):
         n, features, outputs = 53, 19, 7
         X = rng.uniform(size=(n, features))
         t = rng.integers(0, outputs, n) if classes else rng.uniform(size=(n, outputs))

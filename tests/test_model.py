@@ -377,6 +377,7 @@ OPTIMIZERS = [
     optimizers.Adam(schedules.Cosine(0.01, decay_steps=20)),
     optimizers.AdamW(),
     optimizers.Nadam(),
+    optimizers.Muon(0.02),
     optimizers.LBFGS(history_size=3),
     optimizers.NewtonCG(max_iterations=5),
     optimizers.KFAC(inverse_every=3),

@@ -140,6 +140,7 @@ OPTIMIZERS: dict[str, tuple[optimizers.Optimizer, int]] = {  # with its epochs
     "adam": (optimizers.Adam(falling(0.05)), EPOCHS),
     "adamw": (optimizers.AdamW(falling(0.05), weight_decay=1e-5), EPOCHS),
     "nadam": (optimizers.Nadam(falling(0.05)), EPOCHS),
+    "muon": (optimizers.Muon(falling(0.1)), EPOCHS),
     "lbfgs": (optimizers.LBFGS(), FEW),
     "newton_cg": (optimizers.NewtonCG(), FEW),
     "kfac": (optimizers.KFAC(), FEW),

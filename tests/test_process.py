@@ -448,6 +448,7 @@ OPTIMIZERS = {
     "adam": "pyae.optimizers.Adam(pyae.schedules.WarmUp(5, then=pyae.schedules.Cosine(0.01, 100)))",
     "adamw": "pyae.optimizers.AdamW(global_clipnorm=0.1)",
     "nadam": "pyae.optimizers.Nadam(clipnorm=0.1)",
+    "muon": "pyae.optimizers.Muon(clipnorm=0.1)",
     "lbfgs": "'lbfgs'",
     "newton_cg": "pyae.optimizers.NewtonCG(max_iterations=5)",
     "kfac": "'kfac'",

@@ -546,6 +546,8 @@ CONSTANT_GRADIENT = [  # where K (or the given number of) steps along a constant
      -LR * sum(G / (np.abs(G) + EPS / math.sqrt(1 - 0.999**k)) for k in range(1, K + 1))),
     ("adamw", {"weight_decay": 0.0}, K,
      -LR * sum(G / (np.abs(G) + EPS / math.sqrt(1 - 0.999**k)) for k in range(1, K + 1))),
+    ("muon", {"adam_lr_ratio": 0.5}, K,  # without a network no kernel is a hidden one's
+     -LR / 2 * sum(G / (np.abs(G) + EPS / math.sqrt(1 - 0.999**k)) for k in range(1, K + 1))),
     ("nadam", {}, 1, -LR * (MU_2 * 0.1 / (1 - MU_1 * MU_2) + 1) * G / (np.abs(G) + EPS)),
 ]  # fmt: skip
 

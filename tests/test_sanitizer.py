@@ -55,6 +55,7 @@ OPTIMIZERS = [
     optimizers.Adam(schedules.WarmUp(3, then=schedules.Cosine(0.01, 10)), global_clipnorm=0.1),
     optimizers.AdamW(clipnorm=0.1),
     optimizers.Nadam(schedules.InverseTime(0.01, 5, 0.5)),
+    optimizers.Muon(clipnorm=0.1),
     optimizers.LBFGS(history_size=2),
 ]
 NOISES = [None, noise.Gaussian(0.1), noise.Masking(0.3), noise.SaltAndPepper(0.2)]

@@ -135,6 +135,7 @@ ODD = (
         optimizers.AdamW(global_clipnorm=0.1),
         optimizers.Nadam(clipnorm=0.1),
         optimizers.Adam(clipvalue=1e-4),
+        optimizers.Muon(clipnorm=0.1),
     ],
     ids=lambda o: o.name,
 )

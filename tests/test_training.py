@@ -197,6 +197,7 @@ OPTIMIZERS = [
     optimizers.Adam(0.01),
     optimizers.AdamW(0.01, weight_decay=0.1),
     optimizers.Nadam(0.01),
+    optimizers.Muon(0.02),
     optimizers.SGD(0.1, clipvalue=1e-3),
     optimizers.SGD(0.1, clipnorm=1e-2),
     optimizers.Adam(0.01, global_clipnorm=1e-2),
@@ -713,7 +714,7 @@ def test_a_refused_fit_within_a_callback_does_not_undo_stop_training() -> None:
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
-@pytest.mark.parametrize("optimizer", ["sgd", "adam", "rmsprop", "nadam"])
+@pytest.mark.parametrize("optimizer", ["sgd", "adam", "rmsprop", "nadam", "muon"])
 def test_divergence(optimizer: str, dtype: str) -> None:
     settings_ = {"name": optimizer, "learning_rate": 1e30 if dtype == "float32" else 1e250}
     model = autoencoder(optimizer=settings_, dtype=dtype)
@@ -728,7 +729,7 @@ def test_divergence(optimizer: str, dtype: str) -> None:
     assert caught[0].filename == __file__
 
 
-@pytest.mark.parametrize("optimizer", OPTIMIZERS[:10], ids=lambda o: o.name)
+@pytest.mark.parametrize("optimizer", OPTIMIZERS[:11], ids=lambda o: o.name)
 def test_training_again_after_divergence_starts_afresh(optimizer: optimizers.Optimizer) -> None:
     """Huge data diverge in the first epoch; afterwards the optimizer remembers nothing of them."""
     model, fresh = autoencoder(optimizer=optimizer), autoencoder(optimizer=optimizer)

@@ -182,9 +182,9 @@ class Network {
     return loss;
   }
 
-  // Carries dz of the last layer, `delta`, down to the first one. `delta` has room for that of every
-  // second layer from the last one on, `spare` for those between: they take turns. visit(layer, its
-  // number, x, dz) sees each layer.
+  // Carries dz of the last layer, `delta`, down to the first one. `delta` has room for that of
+  // every second layer from the last one on, `spare` for those between: they take turns.
+  // visit(layer, its number, x, dz) sees each layer.
   template <class Visit>
   void back_propagate(const Pass<T>& pass, const std::vector<LayerState<T>>& states, const T* x,
                       T* delta, T* spare, const Visit& visit) const {

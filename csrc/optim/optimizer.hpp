@@ -17,6 +17,7 @@ namespace pyae {
 struct NetworkFacts {
   std::vector<Tensor> tensors;
   Index n_parameters = 0;
+  Index n_layers = 0;
   bool tied = false;           // a layer uses another one's kernel
   std::string no_curvature{};  // why there is no Gauss-Newton matrix, or empty
 };

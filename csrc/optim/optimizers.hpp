@@ -4,6 +4,7 @@
 #include "optim/first_order.hpp"
 #include "optim/kfac.hpp"
 #include "optim/lbfgs.hpp"
+#include "optim/muon.hpp"
 #include "optim/newton_cg.hpp"
 
 namespace pyae {
@@ -17,8 +18,9 @@ struct Extended<std::variant<Items...>, More...> {
 };
 }  // namespace detail
 
-// First-order ones have their own list; to add one that re-evaluates, write its name here.
-using OptimizerKind = detail::Extended<FirstOrderRule, Lbfgs, NewtonCg, Kfac>::type;
+// First-order ones that are one rule for all parameters have their own list; to add another kind,
+// write its name here.
+using OptimizerKind = detail::Extended<FirstOrderRule, Muon, Lbfgs, NewtonCg, Kfac>::type;
 
 // Throws std::invalid_argument for an unknown name, a field outside its limits, or a network that
 // the optimizer cannot train.
@@ -34,6 +36,8 @@ std::unique_ptr<Optimizer<T>> make_optimizer(OptimizerSpec spec, const NetworkFa
           return make_newton_cg<T>(std::move(spec), item, network);
         } else if constexpr (std::is_same_v<Item, Kfac>) {
           return make_kfac<T>(std::move(spec), item, network);
+        } else if constexpr (std::is_same_v<Item, Muon>) {
+          return make_muon<T>(std::move(spec), item, network);
         } else {
           return make_first_order<T>(std::move(spec), item, network.n_parameters);
         }

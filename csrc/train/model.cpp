@@ -198,7 +198,8 @@ class TrainableModel final : public Model<T> {
 
  private:
   NetworkFacts facts() const {
-    NetworkFacts facts{network_.tensors(), network_.n_parameters(), network_.is_tied()};
+    NetworkFacts facts{network_.tensors(), network_.n_parameters(), network_.n_layers(),
+                       network_.is_tied()};
     if (!has_curvature(network_.training_loss())) {
       facts.no_curvature = std::string("loss ") + name_of(network_.loss()) +
                            " is not convex, or has no second derivative, in the outputs of " +

@@ -39,11 +39,12 @@ class MLPRegressor(RegressorMixin, Perceptron):
         See `pyae.optimizers`.
     learning_rate : "auto", "cosine", float, Schedule or None, default "auto"
         "cosine": falls from the optimizer's own rate to 0 over the fit, along half a cosine wave.
-        "auto": the same from 0.003, where `optimizer` is "adam", "adamw" or "nadam" by name; any
-        other optimizer keeps its own, as with None. `partial_fit`, whose end is not known, stays at
-        the initial rate.
+        "auto": the same from 0.003, where `optimizer` is "adam", "adamw" or "nadam" by name, and
+        from 0.015 for "muon"; any other optimizer keeps its own, as with None. `partial_fit`, whose
+        end is not known, stays at the initial rate.
     batch_size : int or "auto", default "auto"
-        Samples an update; "auto": 32, but 2,000 for K-FAC and all of them for L-BFGS and Newton-CG.
+        Samples an update; "auto": 32, but 200 for Muon, 2,000 for K-FAC and all of them for L-BFGS
+        and Newton-CG.
     max_epochs : int, default 200
         How many times the samples are gone through, at most.
     early_stopping : bool, default False

@@ -100,10 +100,19 @@ class Network:
     def _lay_out(self, layer_specs: Sequence[LayerSpec]) -> None:
         """Make the flat arrays and the layers' views into them."""
         shapes: list[tuple[int, ...]] = []
-        for s in layer_specs:
-            shapes += [(s.fan_in, s.units)] if s.tied_to is None else []
-            shapes += [(s.units,)] if s.use_bias else []
-        n_parameters = sum(int(np.prod(shape)) for shape in shapes)
+        hidden: list[tuple[slice, tuple[int, int]]] = []  # kernels but the first and the last
+        n_parameters = 0
+        for index, s in enumerate(layer_specs):
+            start = n_parameters
+            if s.tied_to is None:
+                shapes.append((s.fan_in, s.units))
+                n_parameters += s.fan_in * s.units
+                if 0 < index < len(layer_specs) - 1:
+                    hidden.append((slice(start, n_parameters), (s.fan_in, s.units)))
+            if s.use_bias:
+                shapes.append((s.units,))
+                n_parameters += s.units
+        self.optimizer.hidden_kernels = hidden
         self.parameters = np.zeros(n_parameters, dtype=self.dtype)
         self.gradients = np.zeros(n_parameters, dtype=self.dtype)
         masks = [np.full(np.prod(shape), len(shape) > 1) for shape in shapes]

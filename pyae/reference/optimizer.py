@@ -16,8 +16,11 @@ class Optimizer:
 
     `step` updates `w` in place and returns the learning rate it used. A rule implements
     ``_update(w, g, learning_rate, is_kernel)``; `is_kernel` (n_parameters,) is a bool mask, or
-    None where every parameter is a kernel's.
+    None where every parameter is a kernel's. A network says where the kernels of its layers but
+    the first and the last lie, and their shapes: `hidden_kernels`.
     """
+
+    hidden_kernels: Sequence[tuple[slice, tuple[int, int]]] = ()
 
     def __init__(
         self,

@@ -12,6 +12,7 @@ from .adam import Adam, AdamW, Nadam
 from .arrays import Array, Spec, look_up, split_spec
 from .kfac import KFAC
 from .lbfgs import LBFGS
+from .muon import Muon
 from .newton_cg import NewtonCG
 from .optimizer import Optimizer, clip_gradients
 from .schedules import Rate
@@ -25,6 +26,7 @@ __all__ = [
     "Adagrad",
     "Adam",
     "AdamW",
+    "Muon",
     "Nadam",
     "NewtonCG",
     "Optimizer",
@@ -166,6 +168,7 @@ OPTIMIZERS: dict[str, type[Optimizer]] = {
     "adam": Adam,
     "adamw": AdamW,
     "nadam": Nadam,
+    "muon": Muon,
     "lbfgs": LBFGS,
     "newton_cg": NewtonCG,
     "kfac": KFAC,
