@@ -29,6 +29,7 @@ from pyae.callbacks import Callback, Checkpoint
 
 NAMES = estimators.__all__
 TRANSFORMERS = ["Autoencoder", "DenoisingAutoencoder", "SparseAutoencoder"]
+CLASSIFIERS = ["LogisticRegression", "MLPClassifier"]
 NETWORKS = [name for name in NAMES if name != "LogisticRegression"]  # trained by mini-batches
 
 
@@ -473,6 +474,66 @@ def test_other_libraries_names_lead_to_ours(name: str, parameter: str, message: 
     named = [word for word in message.split() if "_" in word]
     assert parameter not in make(name).get_params()
     assert not named or named[0] in make(name).get_params() or named == ["leave"]
+
+
+BAD_CLASS_WEIGHTS: list[tuple[Any, str]] = [
+    ({0: -2, 1: -1, 2: -1}, r"class_weight\[0\] must be finite and not negative, got -2"),
+    ({0: 1, 1: -1, 2: 1}, r"class_weight\[1\] must be finite and not negative, got -1"),
+    ({0: np.nan}, r"class_weight\[0\] must be finite and not negative, got nan"),
+    ({2: np.inf}, r"class_weight\[2\] must be finite and not negative, got inf"),
+    ({0: "a"}, r"class_weight\[0\] must be a number, got 'a'"),
+    ({0: None}, r"class_weight\[0\] must be a number, got None"),
+    ({0: 0, 1: 0, 2: 0}, "class_weight must be positive for a sample, but is 0 for all"),
+    ({0: 1, 7: 1}, "class_weight"),
+    ([1], r"class_weight must be a dict, 'balanced' or None, got \[1\]"),
+    ([{0: 1}], "class_weight must be a dict, 'balanced' or None"),
+    (5, "class_weight must be a dict, 'balanced' or None, got 5"),
+    ("equal", "class_weight must be a dict, 'balanced' or None, got 'equal'"),
+]
+
+
+@pytest.mark.parametrize(("weights", "message"), BAD_CLASS_WEIGHTS, ids=str)
+@pytest.mark.parametrize(
+    ("name", "method"), [*((name, "fit") for name in CLASSIFIERS), ("MLPClassifier", "partial_fit")]
+)
+def test_bad_class_weights(name: str, weights: Any, message: str, method: str) -> None:
+    X, y = data(name)
+    estimator = make(name, class_weight=weights)
+    more = {"classes": [0, 1, 2]} if method == "partial_fit" else {}
+    if isinstance(weights, str) and method == "partial_fit":
+        message = "class_weight='equal' needs all labels at once"
+    with pytest.raises((TypeError, ValueError), match=message):
+        getattr(estimator, method)(X, y, **more)
+    assert not hasattr(estimator, "model_")
+
+
+@pytest.mark.parametrize("name", CLASSIFIERS)
+@pytest.mark.parametrize(
+    ("weights", "given", "message"),
+    [
+        ({1: 0.0, 2: 0.0}, [0, 1, 1], "class_weight times sample_weight must be positive"),
+        ({1: 1e200}, [1, 1e200, 1], "class_weight times sample_weight must be finite"),
+    ],
+)
+def test_class_weights_that_spoil_sample_weights(
+    name: str, weights: Any, given: list[float], message: str
+) -> None:
+    X, y = data(name)
+    with pytest.raises(ValueError, match=message):
+        make(name, class_weight=weights).fit(X, y, sample_weight=np.array(given, float)[y])
+
+
+BAD_WEIGHTS_OF_LABELS: list[Any] = [{0: 1}, [{0: 1}], [{0: 1}, {0: 1}, 2], "equal"]
+
+
+@pytest.mark.parametrize("weights", BAD_WEIGHTS_OF_LABELS, ids=str)
+def test_bad_class_weights_of_several_labels(weights: Any) -> None:
+    X, y = data("MLPClassifier")
+    several = np.eye(3, dtype=int)[y]
+    with pytest.raises((TypeError, ValueError), match="must be a list of 3 dicts, one a label"):
+        make("MLPClassifier", class_weight=weights).fit(X, several)
+    with pytest.raises(ValueError, match=r"class_weight\[1\]\[0\] must be .* not negative"):
+        make("MLPClassifier", class_weight=[{}, {0: -1}, {}]).fit(X, several)
 
 
 # ---- masked arrays -------------------------------------------------------------------------------

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -10,6 +11,7 @@ from sklearn.utils.class_weight import compute_sample_weight
 from sklearn.utils.multiclass import check_classification_targets, type_of_target
 from sklearn.utils.validation import check_array, column_or_1d
 
+from pyae._arguments import not_negative
 from pyae._arrays import require_unmasked
 
 Labels = npt.NDArray[Any]  # (n_samples,), or (n_samples, n_classes) of 0 and 1
@@ -66,14 +68,49 @@ def with_class_weight(
     """Return sample weights times those of their classes; None where all are 1.
 
     "balanced" gives every class the same sum of weights: ``sum(s) / (n_classes sum_c(s))``.
+
+    Raises
+    ------
+    TypeError, ValueError
+        `class_weight` is none, one of its numbers is negative, NaN or infinite, or what comes out
+        is not finite, or 0 for all samples.
     """
     if class_weight is None:
         return sample_weight
-    if isinstance(class_weight, str) and class_weight == "balanced" and labels.ndim == 1:
+    class_weight = _as_factors(class_weight, labels)
+    if isinstance(class_weight, str) and labels.ndim == 1:
         _, numbers = np.unique(labels, return_inverse=True)
         given = np.ones(len(labels)) if sample_weight is None else sample_weight
         sums = np.bincount(numbers.ravel(), given)
         shares = np.divide(given.sum(), sums, out=np.zeros_like(sums), where=sums > 0)
         return np.asarray(given * shares[numbers.ravel()] / np.count_nonzero(sums))
     weights = np.asarray(compute_sample_weight(class_weight, labels), dtype=np.float64)
-    return weights if sample_weight is None else weights * sample_weight
+    if sample_weight is not None:
+        with np.errstate(over="ignore"):  # told by name
+            weights = weights * sample_weight
+        if not np.isfinite(weights).all():
+            raise ValueError("class_weight times sample_weight must be finite, but overflows")
+    if not weights.any():
+        times = "" if sample_weight is None else " times sample_weight"
+        raise ValueError(f"class_weight{times} must be positive for a sample, but is 0 for all")
+    return weights
+
+
+def _as_factors(class_weight: Any, labels: Labels) -> Any:
+    """Return "balanced", numbers by class, or for several labels a list of these."""
+    if isinstance(class_weight, str) and class_weight == "balanced":
+        return class_weight
+    if labels.ndim == 1 and isinstance(class_weight, Mapping):
+        return _as_numbers(class_weight, "class_weight")
+    allowed = "a dict"
+    if labels.ndim == 2:
+        parts = list(class_weight) if isinstance(class_weight, list | tuple) else []
+        if len(parts) == labels.shape[1] and all(isinstance(part, Mapping) for part in parts):
+            return [_as_numbers(part, f"class_weight[{i}]") for i, part in enumerate(parts)]
+        allowed = f"a list of {labels.shape[1]} dicts, one a label"
+    error = ValueError if isinstance(class_weight, str) else TypeError
+    raise error(f"class_weight must be {allowed}, 'balanced' or None, got {class_weight!r}")
+
+
+def _as_numbers(factors: Mapping[Any, Any], name: str) -> dict[Any, float]:
+    return {label: not_negative(factor, f"{name}[{label!r}]") for label, factor in factors.items()}

@@ -51,7 +51,8 @@ class LogisticRegression(ClassifierMixin, NetworkEstimator):
     fit_intercept : bool, default True
         Whether each row of coefficients has an intercept; it is not penalised.
     class_weight : dict, "balanced" or None, default None
-        Factors of the classes' losses; "balanced": inversely proportional to their frequencies.
+        Factors of the classes' losses, not negative; "balanced": inversely proportional to their
+        frequencies.
     solver : {"auto", "newton", "lbfgs"}, default "auto"
         Newton's method, or `pyae.optimizers.LBFGS` on the network. Above 1,000 parameters, where
         there is no L1 penalty, Newton's steps are found by conjugate gradients, and else by its

@@ -41,8 +41,9 @@ class MLPClassifier(ClassifierMixin, Perceptron):
         A penalty on all kernels (see `pyae.regularizers`).
     activity_regularizer : str or Regularizer, optional
         A penalty on the hidden layers' outputs.
-    class_weight : dict, "balanced" or None, default None
-        Factors of the classes' losses; "balanced": inversely proportional to their frequencies.
+    class_weight : dict, list of dict, "balanced" or None, default None
+        Factors of the classes' losses, not negative; "balanced": inversely proportional to their
+        frequencies. A list has a dict for each of several labels.
     optimizer : str or Optimizer, default "adam"
         See `pyae.optimizers`.
     learning_rate : "auto", "cosine", float, Schedule or None, default "auto"
