@@ -118,6 +118,26 @@ def as_floats(value: Any, name: str, dtype: npt.DTypeLike | None = None) -> Floa
         return np.asarray(array, dtype=dtype, order="C")
 
 
+def as_inputs(X: npt.NDArray[Any], name: str, dtype: np.dtype[Any]) -> Floats:
+    """Return finite samples as floats of `dtype`.
+
+    Raises
+    ------
+    ValueError
+        A value is too large for it; the message is the core's.
+    """
+    with np.errstate(over="ignore"):
+        inputs = np.asarray(X, dtype=dtype)
+    if inputs is not X:
+        finite = np.isfinite(inputs).all(axis=1)
+        if not finite.all():
+            raise ValueError(
+                f"{name} has NaN, infinity or a value too large for {dtype.name} in row "
+                f"{finite.argmin()}"
+            )
+    return inputs
+
+
 def require_finite(array: npt.NDArray[Any], name: str) -> None:
     """Raise a ValueError when a value is NaN or infinite."""
     if not np.isfinite(array).all():

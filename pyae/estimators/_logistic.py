@@ -12,7 +12,7 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils.validation import check_is_fitted
 
 from pyae._arguments import boolean, not_negative, number, positive_int, seed_of, verbosity
-from pyae._arrays import Floats, as_weights
+from pyae._arrays import Floats, as_inputs, as_weights
 from pyae.callbacks import EarlyStopping, resolve_callbacks
 from pyae.estimators._base import NetworkEstimator, Samples, all_or_nothing
 from pyae.estimators._classes import as_labels, classes_of, numbers_of, with_class_weight
@@ -216,6 +216,7 @@ class LogisticRegression(ClassifierMixin, NetworkEstimator):
         assert samples.y is not None
         objective = Objective(samples, len(classes), fit_intercept, l1, l2)
         start = self._start(classes) if goes_on else np.zeros(objective.size)
+        _refuse_large(objective)
         goal = tol * objective.value_and_gradient(np.zeros(objective.size))[0]
         self.classes_ = classes
         if self._chosen_solver(objective.size) == "newton":
@@ -385,8 +386,11 @@ class LogisticRegression(ClassifierMixin, NetworkEstimator):
         TypeError, ValueError
             The data's shape or a value is not allowed.
         """
-        inputs = self._inputs(X)
-        logits = inputs.astype(self.model_.dtype, copy=False) @ self.coef_.T + self.intercept_
+        inputs = as_inputs(self._inputs(X), "X", self.model_.dtype)
+        with np.errstate(over="ignore", invalid="ignore"):  # told below
+            logits = inputs @ self.coef_.T + self.intercept_
+        # One infinite logit still says which class; of several, a softmax makes NaN.
+        _refuse_overflow(np.isnan(logits) if logits.shape[1] == 1 else ~np.isfinite(logits))
         return np.asarray(logits[:, 0] if logits.shape[1] == 1 else logits)
 
     def predict_proba(self, X: Any) -> Floats:
@@ -410,6 +414,7 @@ class LogisticRegression(ClassifierMixin, NetworkEstimator):
             The data's shape or a value is not allowed.
         """
         p = self._predict(X)
+        _refuse_overflow(np.isnan(p))
         return np.column_stack([1 - p[:, 0], p[:, 0]]) if p.shape[1] == 1 else p
 
     def predict_log_proba(self, X: Any) -> Floats:
@@ -461,3 +466,21 @@ class LogisticRegression(ClassifierMixin, NetworkEstimator):
         z = self.decision_function(X)
         numbers = (z > 0).astype(int) if z.ndim == 1 else z.argmax(axis=1)
         return np.asarray(self.classes_[numbers])
+
+
+def _refuse_large(objective: Objective) -> None:
+    """Raise a ValueError where squares of features, which curvature is made of, overflow."""
+    X = objective.inputs
+    largest = max(X.max(), -X.min())
+    if largest > np.sqrt(np.finfo(np.float64).max / objective.size):
+        raise ValueError(
+            f"X has values up to {largest:.3g} in magnitude, whose squares overflow: bring its "
+            "features to a smaller scale"
+        )
+
+
+def _refuse_overflow(overflown: npt.NDArray[np.bool_]) -> None:
+    """Raise a ValueError where what came of a row of X is marked: (n_samples, n_columns)."""
+    if overflown.any():
+        row = overflown.any(axis=1).argmax()
+        raise ValueError(f"X has values so large that the logits overflow in row {row}")
