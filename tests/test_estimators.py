@@ -687,7 +687,7 @@ REFUSED: list[tuple[list[str], dict[str, Any], Any, type[Exception], str]] = [
         "classes .* alone, got 3",
     ),
     (["MLPClassifier"], {}, lambda X, y: {"classes": [0, 1]}, ValueError, "those of the first"),
-    (["MLPClassifier"], {}, lambda X, y: {"y": np.eye(4)[y]}, ValueError, "3 labels, got 4"),
+    (["MLPClassifier"], {}, lambda X, y: {"y": np.eye(3)[y]}, ValueError, "y must hold one label"),
     (["MLPClassifier"], {}, lambda X, y: {"y": y + 0.5}, ValueError, "(?i)continuous"),
     (["MLPClassifier"], {"class_weight": "balanced"}, None, ValueError, "needs all labels at once"),
     (["MLPRegressor"], {}, lambda X, y: {"y": np.column_stack([y, y])}, ValueError, SIZES),

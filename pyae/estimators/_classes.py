@@ -42,6 +42,13 @@ def classes_of(labels: Labels) -> npt.NDArray[Any]:
     return np.arange(labels.shape[1]) if labels.ndim == 2 else np.unique(labels)
 
 
+def require_kind(labels: Labels, several: bool, name: str, where: str) -> None:
+    """Raise a ValueError where there is one label a sample but were several, or the reverse."""
+    if (labels.ndim == 2) != several:
+        kind = "a column of 0 and 1 for each of several labels" if several else "one label a sample"
+        raise ValueError(f"{name} must hold {kind}, as in {where}, got shape {labels.shape}")
+
+
 def numbers_of(labels: Labels, classes: npt.NDArray[Any], name: str = "y") -> Labels:
     """Return each label's number among the classes; labels of 0 and 1 stay.
 

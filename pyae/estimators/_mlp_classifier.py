@@ -11,7 +11,13 @@ from sklearn.base import ClassifierMixin
 from pyae import losses
 from pyae._arrays import Floats, as_weights
 from pyae.estimators._base import Samples, all_or_nothing
-from pyae.estimators._classes import as_labels, classes_of, numbers_of, with_class_weight
+from pyae.estimators._classes import (
+    as_labels,
+    classes_of,
+    numbers_of,
+    require_kind,
+    with_class_weight,
+)
 from pyae.estimators._frames import validate_data
 from pyae.estimators._mlp import Perceptron
 from pyae.estimators._other_names import TRAINING, naming
@@ -270,6 +276,8 @@ class MLPClassifier(ClassifierMixin, Perceptron):
         checkpoint: Any = None,
     ) -> Any:
         multilabel = labels.ndim == 2
+        if self._is_fitted() if incremental else self._goes_on():
+            require_kind(labels, self.multilabel_, "y", "the first fit")
         loss, output = self._loss_and_output(len(classes), multilabel)
         weights = as_weights(sample_weight, "sample_weight", len(X), np.float64)
         weights = with_class_weight(self.class_weight, labels, weights)
@@ -279,8 +287,9 @@ class MLPClassifier(ClassifierMixin, Perceptron):
         if (X_val is None) != (y_val is None):
             raise ValueError("X_val and y_val must be given together")
         if X_val is not None:
-            of_validation = numbers_of(as_labels(y_val, "y_val"), classes, "y_val")
-            targets = _targets(of_validation, loss, output)
+            labels = as_labels(y_val, "y_val")
+            require_kind(labels, multilabel, "y_val", "y")
+            targets = _targets(numbers_of(labels, classes, "y_val"), loss, output)
             validation = Samples(self._validation_inputs(X_val), targets)
         self._train(
             [*self._hidden_layers(), output],
