@@ -20,9 +20,9 @@ def integer(value: Any, name: str, allowed: str = "an integer") -> int:
         raise TypeError(f"{name} must be {allowed}, got {value!r}") from None
 
 
-def positive_int(value: Any, name: str) -> int:
+def positive_int(value: Any, name: str, allowed: str = "an integer") -> int:
     """Return an integer of at least 1 that sizes can be computed from."""
-    result = integer(value, name)
+    result = integer(value, name, allowed)
     if not 1 <= result < 2**62:
         raise ValueError(f"{name} must be at least 1, got {value}")
     return result
