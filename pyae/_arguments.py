@@ -23,8 +23,10 @@ def integer(value: Any, name: str, allowed: str = "an integer") -> int:
 def positive_int(value: Any, name: str, allowed: str = "an integer") -> int:
     """Return an integer of at least 1 that sizes can be computed from."""
     result = integer(value, name, allowed)
-    if not 1 <= result < 2**62:
+    if result < 1:
         raise ValueError(f"{name} must be at least 1, got {value}")
+    if result >= 2**62:
+        raise ValueError(f"{name} must be less than 2**62, got {value}")
     return result
 
 

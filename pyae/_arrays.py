@@ -91,21 +91,35 @@ def as_weights(value: Any, name: str, n_samples: int, dtype: npt.DTypeLike) -> F
     Raises
     ------
     ValueError
-        The shape is not (n_samples,), or a weight is negative, NaN or infinite, or all are zero.
+        The shape is not (n_samples,), or a weight is negative, NaN, infinite or too large for
+        `dtype`, or all are zero, or in `dtype`.
     """
     if value is None:
         return None
     array = as_real_array(value, name)
     if array.shape != (n_samples,):
         raise ValueError(f"{name} must have shape ({n_samples},), got {array.shape}")
-    weights = as_floats(array, name, dtype)
-    if not np.isfinite(weights).all():
+    given = as_floats(array, name, np.float64)
+    if not np.isfinite(given).all():
         raise ValueError(f"{name} must be finite, but holds NaN or infinity")
-    if (weights < 0).any():
-        raise ValueError(f"{name} must not be negative, got a least value of {weights.min()}")
-    if not weights.any():
+    if (given < 0).any():
+        raise ValueError(f"{name} must not be negative, got a least value of {given.min()}")
+    if not given.any():
         raise ValueError(f"{name} must have a positive value, but all are zero")
+    weights = as_floats(given, name, dtype)
+    if not np.isfinite(weights).all():
+        raise ValueError(f"{name} has values too large for {weights.dtype}: up to {given.max()}")
+    if not weights.any():
+        raise ValueError(f"{name} has values too small for {weights.dtype}: up to {given.max()}")
     return weights
+
+
+def within_reach(weights: Floats) -> Floats:
+    """Return weights times the power of 2 that brings the largest to [1, 2): no sum overflows.
+
+    For where their scale does not matter: ratios, and so what is made of them, are the same bits.
+    """
+    return np.asarray(np.ldexp(weights, 1 - np.frexp(weights.max())[1]))
 
 
 def as_floats(value: Any, name: str, dtype: npt.DTypeLike | None = None) -> Floats:

@@ -205,6 +205,22 @@ def test_bad_sample_weight(bad: str, which: str, method: str) -> None:
     refused(model, lambda: call(good(), sample_weight=value), "sample_weight", error)
 
 
+@pytest.mark.parametrize(
+    ("dtype", "value", "message"),
+    [
+        ("float32", 1e39, r"has values too large for float32: up to 1e\+39"),
+        ("float32", 1e-46, "has values too small for float32: up to 1e-46"),
+        ("float32", math.inf, "must be finite, but holds NaN or infinity"),
+        ("float32", 0.0, "must have a positive value, but all are zero"),
+        ("float64", math.nan, "must be finite, but holds NaN or infinity"),
+    ],
+)
+def test_what_is_said_of_sample_weight(dtype: str, value: float, message: str) -> None:
+    model = model_of(dtype=dtype)
+    weights = np.full(N, value)
+    refused(model, lambda: model.fit(good(), sample_weight=weights), f"^sample_weight {message}$")
+
+
 BAD_VALIDATION: dict[str, tuple[Any, str]] = {
     "a text": ("data", "validation_data"),
     "a number": (1.0, "validation_data"),
@@ -335,6 +351,16 @@ NOT_SIZES: list[Any] = [0, -1, 1.0, 2.5, True, False, "3", None, [3], math.nan, 
 def test_bad_sizes_of_a_fit(value: Any, name: str, which: str) -> None:
     model = MODELS[which]()
     refused(model, lambda: model.fit(good(), **{name: value}), rf"\b{name}\b")
+
+
+@pytest.mark.parametrize("name", ["epochs", "batch_size"])
+@pytest.mark.parametrize(
+    ("value", "message"),
+    [(0, "at least 1, got 0"), (2**62, rf"less than 2\*\*62, got {2**62}")],
+)
+def test_which_limit_of_a_size(value: int, message: str, name: str) -> None:
+    model = model_of()
+    refused(model, lambda: model.fit(good(), **{name: value}), f"^{name} must be {message}$")
 
 
 @pytest.mark.parametrize("value", NOT_SIZES, ids=repr)

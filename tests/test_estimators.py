@@ -476,6 +476,41 @@ def test_other_libraries_names_lead_to_ours(name: str, parameter: str, message: 
     assert not named or named[0] in make(name).get_params() or named == ["leave"]
 
 
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("power", [1020, -1070])
+@pytest.mark.parametrize("n_samples", [20, None], ids=["few", "all"])
+@pytest.mark.parametrize("name", NETWORKS)
+def test_no_sum_of_sample_weights_overflows(name: str, n_samples: int | None, power: int) -> None:
+    X, y = data(name)
+    some = np.random.default_rng(0).permutation(len(X))[:n_samples]
+    X, y = X[some], y[some]
+    weights = np.random.default_rng(0).integers(0, 4, len(X)) / 4  # times 2^power, exactly
+    params = {"class_weight": "balanced"} if name == "MLPClassifier" else {}
+    expected, extreme = (
+        make(name, **params).fit(X, y, sample_weight=given)
+        for given in (weights, np.ldexp(weights, power))
+    )
+    np.testing.assert_array_equal(output(extreme, X), output(expected, X))
+    if name in TRANSFORMERS:
+        score = extreme.score(X, sample_weight=np.ldexp(weights, power))
+        assert score == extreme.score(X, sample_weight=weights)
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("params", [{}, {"class_weight": "balanced"}, {"solver": "lbfgs"}], ids=str)
+def test_sample_weights_whose_losses_overflow(params: dict[str, Any]) -> None:
+    X, y = data("LogisticRegression")
+    with pytest.raises(ValueError, match=r"^sample_weight, .* up to 1.*e\+308, .* overflow"):
+        make("LogisticRegression", **params).fit(X, y, sample_weight=np.full(len(X), 1e308))
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+def test_equal_samples_cannot_be_held_out(name: str) -> None:
+    y = {"MLPClassifier": ["a"] * 10, "MLPRegressor": [1.0] * 10}.get(name)
+    with pytest.raises(ValueError, match=r"early_stopping=True .* only one different sample"):
+        make(name, early_stopping=True).fit(np.ones((10, 3)), y)
+
+
 BAD_CLASS_WEIGHTS: list[tuple[Any, str]] = [
     ({0: -2, 1: -1, 2: -1}, r"class_weight\[0\] must be finite and not negative, got -2"),
     ({0: 1, 1: -1, 2: 1}, r"class_weight\[1\] must be finite and not negative, got -1"),

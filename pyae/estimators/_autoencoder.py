@@ -10,7 +10,7 @@ from sklearn.base import ClassNamePrefixFeaturesOutMixin, TransformerMixin
 from sklearn.utils.validation import check_is_fitted
 
 from pyae._arguments import boolean, positive_int
-from pyae._arrays import Floats, as_samples, as_weights
+from pyae._arrays import Floats, as_samples, as_weights, within_reach
 from pyae._parts import tail
 from pyae.estimators._base import (
     NetworkEstimator,
@@ -468,6 +468,8 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, NetworkEsti
 
     def _score(self, inputs: Any, targets: Any, sample_weight: Any) -> float:
         weights = as_weights(sample_weight, "sample_weight", len(inputs), np.float64)
+        if weights is not None:
+            weights = within_reach(weights)
         t = np.asarray(targets, dtype=np.float64)
         unexplained = np.average(np.square(t - self._reconstruct(inputs)), axis=0, weights=weights)
         mean = np.average(t, axis=0, weights=weights)

@@ -16,7 +16,7 @@ from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 
 from pyae._arguments import boolean, number, positive_int, seed_of, verbosity
-from pyae._arrays import Floats, as_weights
+from pyae._arrays import Floats, as_weights, within_reach
 from pyae.activations import Activation
 from pyae.activations import resolve as resolve_activation
 from pyae.callbacks import (
@@ -84,7 +84,10 @@ class Samples:
 
         So an integer weight means as much as repeating the sample, whatever the weights' scale.
         """
-        used = self.used()
+        samples = self
+        if self.weights is not None:
+            samples = dataclasses.replace(self, weights=within_reach(self.weights))
+        used = samples.used()
         if used.weights is None:
             return used
         return dataclasses.replace(used, weights=used.weights / used.weights.mean())
@@ -296,7 +299,8 @@ class NetworkEstimator(BaseEstimator):
         n_samples = len(samples)
         if n_samples < 2:
             raise ValueError(
-                f"early_stopping=True needs samples to validate on, but n_samples={n_samples}"
+                "early_stopping=True needs samples to validate on, but there is only one different "
+                "sample of positive weight"
             )
         n_held_out = min(max(round(fraction * n_samples), 1), n_samples - 1)
         labels = None

@@ -12,7 +12,7 @@ from sklearn.utils.multiclass import check_classification_targets, type_of_targe
 from sklearn.utils.validation import check_array, column_or_1d
 
 from pyae._arguments import not_negative
-from pyae._arrays import require_unmasked
+from pyae._arrays import require_unmasked, within_reach
 
 Labels = npt.NDArray[Any]  # (n_samples,), or (n_samples, n_classes) of 0 and 1
 
@@ -87,20 +87,22 @@ def with_class_weight(
     class_weight = _as_factors(class_weight, labels)
     if isinstance(class_weight, str) and labels.ndim == 1:
         _, numbers = np.unique(labels, return_inverse=True)
-        given = np.ones(len(labels)) if sample_weight is None else sample_weight
+        given = np.ones(len(labels)) if sample_weight is None else within_reach(sample_weight)
         sums = np.bincount(numbers.ravel(), given)
         shares = np.divide(given.sum(), sums, out=np.zeros_like(sums), where=sums > 0)
-        return np.asarray(given * shares[numbers.ravel()] / np.count_nonzero(sums))
-    weights = np.asarray(compute_sample_weight(class_weight, labels), dtype=np.float64)
-    if sample_weight is not None:
-        with np.errstate(over="ignore"):  # told by name
-            weights = weights * sample_weight
-        if not np.isfinite(weights).all():
-            raise ValueError("class_weight times sample_weight must be finite, but overflows")
+        weights = given * shares[numbers.ravel()] / np.count_nonzero(sums)
+        factor = 1.0 if sample_weight is None else sample_weight.max() / given.max()
+    else:
+        weights = np.asarray(compute_sample_weight(class_weight, labels), dtype=np.float64)
+        factor = 1.0 if sample_weight is None else sample_weight
+    with np.errstate(over="ignore"):  # told by name
+        weights = weights * factor
+    if not np.isfinite(weights).all():
+        raise ValueError("class_weight times sample_weight must be finite, but overflows")
     if not weights.any():
         times = "" if sample_weight is None else " times sample_weight"
         raise ValueError(f"class_weight{times} must be positive for a sample, but is 0 for all")
-    return weights
+    return np.asarray(weights)
 
 
 def _as_factors(class_weight: Any, labels: Labels) -> Any:

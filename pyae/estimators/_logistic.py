@@ -469,13 +469,19 @@ class LogisticRegression(ClassifierMixin, NetworkEstimator):
 
 
 def _refuse_large(objective: Objective) -> None:
-    """Raise a ValueError where squares of features, which curvature is made of, overflow."""
-    X = objective.inputs
+    """Raise a ValueError where the weighted squares that curvature is made of overflow."""
+    X, weights = objective.inputs, objective.sample_weights
+    most = np.sqrt(np.finfo(np.float64).max / objective.size)
     largest = max(X.max(), -X.min())
-    if largest > np.sqrt(np.finfo(np.float64).max / objective.size):
+    if largest > most:
         raise ValueError(
             f"X has values up to {largest:.3g} in magnitude, whose squares overflow: bring its "
             "features to a smaller scale"
+        )
+    if weights is not None and max(largest, 1) * np.sqrt(max(weights.max(), 1)) > most:
+        raise ValueError(
+            f"sample_weight, or class_weight times it, is up to {weights.max():.3g}, and with "
+            f"values of X up to {largest:.3g} the losses overflow: make the weights smaller"
         )
 
 
