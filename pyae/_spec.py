@@ -11,9 +11,12 @@ import difflib
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, ClassVar, TypeVar
 
+from pyae._arguments import number
 from pyae._backend import core
 
 S = TypeVar("S", bound="Spec")
+
+_NUMBERS = {"float": "a number", "int": "an integer"}  # by a field's type: what it must be
 
 _ELSEWHERE = {  # what other libraries, and papers, call what has another name here
     "mse": "mean_squared_error",
@@ -78,6 +81,12 @@ class Spec:
     name: ClassVar[str]  # its name there
 
     def __post_init__(self) -> None:
+        for field in dataclasses.fields(self):
+            value, allowed = getattr(self, field.name), str(field.type).split(" | ")
+            if value is None and "None" in allowed:
+                continue
+            if allowed[0] in _NUMBERS and "Schedule" not in allowed:
+                number(value, f"{self.name}: {field.name}", _NUMBERS[allowed[0]])
         self.check()
 
     def check(self) -> None:

@@ -6,6 +6,7 @@ import copy
 import pickle
 import subprocess
 import sys
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -421,6 +422,17 @@ def _bad(parameter: str, value: Any, error: type[Exception], message: str) -> An
         _bad("warm_start", "no", TypeError, "warm_start must be True or False, got 'no'"),
         _bad("callbacks", 5, TypeError, "callbacks"),
         _bad("random_state", "x", TypeError, "random_state"),
+        _bad("hidden_layer_sizes", {8, 3}, TypeError, "hidden_layer_sizes must be a sequence"),
+        _bad("hidden_layer_sizes", (2**31,), ValueError, r"sizes\[0\] must be less than 2\*\*31"),
+        _bad("hidden_layer_sizes", np.array([8.0]), TypeError, r"sizes\[0\] must be an integer"),
+        _bad("learning_rate", np.array([0.1, 0.2]), TypeError, "learning_rate must be a number"),
+        _bad("learning_rate", float, TypeError, "learning_rate must be a number or a schedule"),
+        _bad("learning_rate", np.True_, TypeError, "learning_rate must be a number"),
+        _bad("precision", np.array([1, 2]), ValueError, "precision must be None or 'mixed"),
+        _bad("dtype", np.float32(0.5), TypeError, "dtype must be 'float32' or 'float64'"),
+        _bad("callbacks", int, TypeError, "callbacks must be Callback objects or functions"),
+        _bad("callbacks", "", TypeError, "callbacks must be Callback objects or functions"),
+        _bad("callbacks", {}, TypeError, "callbacks must be Callback objects or functions"),
     ],
 )
 def test_bad_parameters(
@@ -431,11 +443,64 @@ def test_bad_parameters(
         make(name, **{parameter: value}).fit(X, y)
 
 
+@pytest.mark.parametrize(
+    ("names", "parameter", "value", "error", "message"),
+    [
+        (TRANSFORMERS, "n_components", 2**31, ValueError, r"n_components must be less than 2"),
+        (TRANSFORMERS, "code_activation", "x", ValueError, "unknown code_activation 'x'"),
+        (TRANSFORMERS, "output_activation", "x", ValueError, "unknown output_activation 'x'"),
+        (["MLPRegressor"], "output_activation", "x", ValueError, "unknown output_activation 'x'"),
+        *(
+            (["DenoisingAutoencoder"], "noise_level", value, error, f"noise_level.* {message}")
+            for value, error, message in [
+                (-1, ValueError, r"allowed: gaussian: stddev must be in \[0, inf\), got -1"),
+                ("x", TypeError, "must be a number, got 'x'"),
+                (True, TypeError, "must be a number, got True"),
+                (np.array([0.1]), TypeError, "must be a number"),
+            ]
+        ),
+        (["LogisticRegression"], "C", 1e-320, ValueError, "C must be larger, got .*: 1/C is inf"),
+        (["LogisticRegression"], "C", np.True_, TypeError, "C must be a number"),
+        (["LogisticRegression"], "solver", np.array([1, 2]), ValueError, "solver must be 'auto'"),
+        (["LogisticRegression"], "penalty", np.array(["l1"]), ValueError, "penalty must be 'auto'"),
+    ],
+)
+def test_bad_parameters_of_some(
+    names: list[str], parameter: str, value: Any, error: type[Exception], message: str
+) -> None:
+    for name in names:
+        X, y = data(name)
+        with pytest.raises(error, match=message):
+            make(name, **{parameter: value}).fit(X, y)
+
+
+@pytest.mark.parametrize(
+    ("name", "parameter", "value", "same"),
+    [
+        ("Autoencoder", "hidden_layer_sizes", np.array(3), 3),
+        ("Autoencoder", "hidden_layer_sizes", np.array([4, 3]), (4, 3)),
+        ("Autoencoder", "learning_rate", Decimal("0.25"), 0.25),
+        ("DenoisingAutoencoder", "noise_level", Decimal("0.5"), 0.5),
+        ("LogisticRegression", "C", Decimal("0.5"), 0.5),
+        ("LogisticRegression", "C", np.array(0.5), 0.5),
+    ],
+)
+def test_numbers_of_all_kinds(name: str, parameter: str, value: Any, same: Any) -> None:
+    X, y = data(name)
+    a, b = (make(name, **{parameter: given}).fit(X, y) for given in (value, same))
+    np.testing.assert_array_equal(output(a, X), output(b, X))
+
+
 @pytest.mark.parametrize("name", NETWORKS)
 def test_bad_validation_fraction(name: str) -> None:
     X, y = data(name)
-    for fraction, error in ((0, ValueError), (1.0, ValueError), ("half", TypeError)):
-        with pytest.raises(error, match="validation_fraction"):
+    for fraction, error in (
+        (0, ValueError),
+        (1.0, ValueError),
+        ("half", TypeError),
+        (np.array([0.1, 0.2]), TypeError),
+    ):
+        with pytest.raises(error, match="validation_fraction must be"):
             make(name, early_stopping=True, validation_fraction=fraction).fit(X, y)
 
 
@@ -693,8 +758,10 @@ def test_a_checkpoint_belongs_to_one_fit(name: str, tmp_path: Path) -> None:
             estimator.fit(**{"X": X, "y": y, "checkpoint": path, **arguments})
         assert not hasattr(estimator, "model_")
         assert path.read_bytes() == before
-    with pytest.raises(TypeError, match="path"):
+    with pytest.raises(TypeError, match="checkpoint must be a path, got 5"):
         make(name).fit(X, y, checkpoint=5)
+    with pytest.raises(ValueError, match="checkpoint must be the path of a file, got ''"):
+        make(name).fit(X, y, checkpoint="")
 
 
 # ---- what partial_fit refuses --------------------------------------------------------------------

@@ -9,9 +9,11 @@ import numpy.typing as npt
 from sklearn.base import ClassNamePrefixFeaturesOutMixin, TransformerMixin
 from sklearn.utils.validation import check_is_fitted
 
-from pyae._arguments import boolean, positive_int
+from pyae._arguments import boolean, layer_size
 from pyae._arrays import Floats, as_samples, as_weights, within_reach
 from pyae._parts import tail
+from pyae.activations import Activation
+from pyae.activations import resolve as resolve_activation
 from pyae.estimators._base import (
     NetworkEstimator,
     Samples,
@@ -283,7 +285,7 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, NetworkEsti
 
     def _layers(self, n_features: int) -> tuple[list[Dense], list[Dense]]:
         """Return the layers of the encoder and of the decoder."""
-        n_components = positive_int(self.n_components, "n_components")
+        n_components = layer_size(self.n_components, "n_components")
         sizes = as_sizes(self.hidden_layer_sizes, "hidden_layer_sizes")
         activations = as_activations(self.activation, len(sizes), "activation")
         tied = boolean(self.tied_weights, "tied_weights")
@@ -313,7 +315,8 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, NetworkEsti
                 activity_regularizer=self.activity_regularizer,
             )
         )
-        outputs: list[tuple[int, Any]] = [*back, (n_features, self.output_activation)]
+        output_activation = resolve_activation(self.output_activation, "output_activation")
+        outputs = [*back, (n_features, output_activation)]
         if tied:
             pairs = zip(outputs, encoder[::-1], strict=True)
             decoder = [Dense(*output, tied_to=layer) for output, layer in pairs]
@@ -321,8 +324,8 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, NetworkEsti
             decoder = [dense(*output) for output in outputs]
         return encoder, decoder
 
-    def _code_activation(self) -> Any:
-        return self.code_activation
+    def _code_activation(self) -> Activation:
+        return resolve_activation(self.code_activation, "code_activation")
 
     # ---- use -------------------------------------------------------------------------------------
 

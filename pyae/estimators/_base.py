@@ -15,7 +15,7 @@ from sklearn.model_selection import train_test_split
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 
-from pyae._arguments import boolean, number, positive_int, seed_of, verbosity
+from pyae._arguments import boolean, items, layer_size, number, positive_int, seed_of, verbosity
 from pyae._arrays import Floats, as_weights, within_reach
 from pyae.activations import Activation
 from pyae.activations import resolve as resolve_activation
@@ -434,11 +434,12 @@ def as_sizes(value: Any, name: str) -> tuple[int, ...]:
     ValueError
         One is not positive.
     """
-    if isinstance(value, str | bytes | Mapping):
-        raise TypeError(f"{name} must be a sequence of integers, got {value!r}")
-    if not isinstance(value, Iterable):
-        value = (value,)
-    return tuple(positive_int(size, f"{name}[{i}]") for i, size in enumerate(value))
+    one = isinstance(value, np.ndarray) and not value.ndim
+    if isinstance(value, Iterable) and not one:
+        sizes = items(value, name, "a sequence of integers")
+    else:
+        sizes = [value]
+    return tuple(layer_size(size, f"{name}[{i}]") for i, size in enumerate(sizes))
 
 
 def as_activations(value: Any, n_layers: int, name: str) -> list[Activation]:

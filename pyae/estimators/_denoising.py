@@ -9,6 +9,7 @@ import numpy.typing as npt
 from sklearn.utils.validation import check_array
 
 from pyae import noise as noise_module
+from pyae._arguments import number
 from pyae._arrays import Floats, require_unmasked
 from pyae._spec import unknown_name
 from pyae.estimators._autoencoder import Autoencoder
@@ -325,7 +326,12 @@ class DenoisingAutoencoder(Autoencoder):
         if isinstance(self.noise, str):
             if self.noise not in _BY_NAME:
                 raise unknown_name("noise", self.noise, _BY_NAME)
-            by_name: noise_module.Noise = _BY_NAME[self.noise](self.noise_level)
+            level = number(self.noise_level, "noise_level")
+            try:
+                by_name: noise_module.Noise = _BY_NAME[self.noise](level)
+            except ValueError as error:  # the core knows the limits
+                given = f"noise_level={self.noise_level!r}"
+                raise ValueError(f"{given} is not allowed: {error}") from None
             return by_name
         return noise_module.resolve_noise(self.noise)
 

@@ -11,7 +11,7 @@ from sklearn.base import ClassifierMixin
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils.validation import check_is_fitted
 
-from pyae._arguments import boolean, not_negative, number, positive_int, seed_of, verbosity
+from pyae._arguments import boolean, choice, not_negative, number, positive_int, seed_of, verbosity
 from pyae._arrays import Floats, as_inputs, as_weights
 from pyae.callbacks import EarlyStopping, resolve_callbacks
 from pyae.estimators._base import NetworkEstimator, Samples, all_or_nothing
@@ -242,8 +242,7 @@ class LogisticRegression(ClassifierMixin, NetworkEstimator):
         return self
 
     def _chosen_solver(self, n_parameters: int) -> str:
-        if self.solver not in ("auto", "newton", "lbfgs"):
-            raise ValueError(f"solver must be 'auto', 'newton' or 'lbfgs', got {self.solver!r}")
+        choice(self.solver, "solver", ("auto", "newton", "lbfgs"))
         if self.solver == "auto":
             return "newton" if n_parameters <= _SMALL else "lbfgs"
         return self.solver
@@ -318,7 +317,8 @@ class LogisticRegression(ClassifierMixin, NetworkEstimator):
 
     def _penalties(self) -> tuple[float, float]:
         """Return the factors of L1 and L2 in the objective, divided by the one of the loss."""
-        if not number(self.C, "C") > 0:
+        C = number(self.C, "C")
+        if not C > 0:
             raise ValueError(f"C must be positive, got {self.C!r}")
         ratio = not_negative(self.l1_ratio, "l1_ratio")
         if ratio > 1:
@@ -326,9 +326,9 @@ class LogisticRegression(ClassifierMixin, NetworkEstimator):
         if self.penalty is None:
             return 0.0, 0.0
         allowed = {"auto": (ratio,), "elasticnet": (ratio,), "l2": (0,), "l1": (0, 1)}
-        if not isinstance(self.penalty, str) or self.penalty not in allowed:
-            names = ", ".join(map(repr, allowed))
-            raise ValueError(f"penalty must be {names} or None, got {self.penalty!r}")
+        choice(self.penalty, "penalty", (*allowed, None))
+        if np.inf == 1 / C:
+            raise ValueError(f"C must be larger, got {self.C!r}: 1/C is infinite")
         if ratio not in allowed[self.penalty]:
             raise ValueError(
                 f"penalty={self.penalty!r} and l1_ratio={self.l1_ratio!r} contradict each other: "
@@ -336,7 +336,7 @@ class LogisticRegression(ClassifierMixin, NetworkEstimator):
             )
         if self.penalty == "l1":
             ratio = 1.0
-        return ratio / self.C, (1 - ratio) / self.C
+        return ratio / C, (1 - ratio) / C
 
     def _start(self, classes: npt.NDArray[Any]) -> Vector:
         """Return the fitted coefficients to go on from."""

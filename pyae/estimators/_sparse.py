@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from pyae._arguments import boolean, positive_int
+from pyae._arguments import boolean, layer_size, positive_int
 from pyae._arrays import Floats
 from pyae._parts import kernels
 from pyae.activations import Activation
@@ -271,7 +271,7 @@ class SparseAutoencoder(Autoencoder):
         return given
 
     def _count_active(self) -> int:
-        n_components = positive_int(self.n_components, "n_components")
+        n_components = layer_size(self.n_components, "n_components")
         if isinstance(self.n_active, str) and self.n_active == "auto":
             return min(_ACTIVE, n_components)
         n_active = positive_int(self.n_active, "n_active", "an integer, 'auto' or None")
