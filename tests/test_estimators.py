@@ -636,6 +636,92 @@ def test_bad_class_weights_of_several_labels(weights: Any) -> None:
         make("MLPClassifier", class_weight=[{}, {0: -1}, {}]).fit(X, several)
 
 
+# ---- data that are none --------------------------------------------------------------------------
+
+
+def _held_out(name: str, X: Any, y: Any) -> dict[str, Any]:
+    return {"X_val": X} if name in TRANSFORMERS else {"X_val": X, "y_val": y}
+
+
+DATES = np.full((178, 13), np.datetime64("2020-01-01"))
+BAD_HELD_OUT: list[tuple[Any, type[Exception], str]] = [
+    (lambda X: np.where(X[3, 3] == X, np.nan, X), ValueError, "^Input X_val contains NaN"),
+    (lambda X: X[:, :5], ValueError, "^X_val has 5 features, but"),
+    (lambda X: X[0], ValueError, "^X_val: Expected 2D array"),
+    (lambda X: X[:0], ValueError, "^X_val: Found array with 0 sample"),
+    (lambda X: X * 1j, ValueError, "^X_val: Complex data not supported"),
+    (lambda X: X.astype(str), ValueError, "^X_val: dtype='numeric' is not compatible"),
+    (lambda X: DATES, TypeError, "^X_val must hold real numbers, got dtype datetime64"),
+    (lambda X: X * 1e39, ValueError, "^X_val has .* too large for float32 in row 0"),
+]
+
+
+@pytest.mark.parametrize(("change", "error", "message"), BAD_HELD_OUT)
+@pytest.mark.parametrize("name", NETWORKS)
+def test_bad_validation_inputs_are_called_by_their_name(
+    name: str, change: Any, error: type[Exception], message: str
+) -> None:
+    X, y = data(name)
+    held_out = change(X)
+    with pytest.raises(error, match=message):
+        make(name).fit(X, y, **_held_out(name, held_out, y[: len(held_out)]))
+    if name == "DenoisingAutoencoder":
+        message = message.replace("X_val", r"X_val\[0\]")
+        with pytest.raises(error, match=message):
+            make(name).fit(X, X, X_val=(held_out, X))
+
+
+def test_bad_validation_targets_are_called_by_their_name() -> None:
+    X, y = data("MLPRegressor")
+    low, high = (X - X.min()) / np.ptp(X), X - X.min()
+    crossentropy = {"loss": "binary_crossentropy", "output_activation": "sigmoid"}
+    for name, y_fit, X_val, message in [
+        ("Autoencoder", None, high, "^X_val, the target too, must lie in"),
+        ("DenoisingAutoencoder", None, high, "^X_val must lie in"),
+        ("DenoisingAutoencoder", low, (low, high), r"^X_val\[1\] must lie in"),
+        ("DenoisingAutoencoder", low, (low, high * 1e39), r"^X_val\[1\] has NaN, inf"),
+    ]:
+        with pytest.raises(ValueError, match=message):
+            make(name, **crossentropy).fit(low, y_fit, X_val=X_val)
+    with pytest.raises(ValueError, match=r"^y_val has NaN, infinity or a value too large"):
+        make("MLPRegressor").fit(X, y, X_val=X, y_val=y * 1e39)
+    X, y = data("MLPClassifier")
+    with pytest.raises(ValueError, match=r"^y_val must have as many samples as X_val, got 5"):
+        make("MLPClassifier").fit(X, y, X_val=X, y_val=y[:5])
+
+
+def test_an_error_of_a_callback_stays_as_it_is() -> None:
+    X, _ = data("Autoencoder")
+
+    def fail(epoch: int, logs: Any) -> None:
+        raise ValueError("validation_data[0]", 5)
+
+    with pytest.raises(ValueError, match="validation_data") as caught:
+        make("Autoencoder", callbacks=fail).fit(X, X_val=X)
+    assert caught.value.args == ("validation_data[0]", 5)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_dates_are_no_numbers(name: str) -> None:
+    X, y = data(name)
+    for dates in (DATES, DATES - DATES):
+        with pytest.raises(TypeError, match=r"X must hold real numbers, got dtype (date|time)"):
+            make(name).fit(dates, y)
+    with pytest.raises(TypeError, match="X must hold real numbers"):
+        output(make(name).fit(X, y), DATES)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_numbers_in_columns_of_categories(name: str) -> None:
+    X, y = data(name)
+    frame = pd.DataFrame(X, columns=[f"f{i}" for i in range(X.shape[1])])
+    frame["f0"] = np.arange(len(X)) % 3
+    mixed = frame.assign(f0=frame["f0"].astype("category"))
+    np.testing.assert_array_equal(
+        output(make(name).fit(mixed, y), mixed), output(make(name).fit(frame, y), frame)
+    )
+
+
 # ---- masked arrays -------------------------------------------------------------------------------
 
 
@@ -691,7 +777,8 @@ def test_masked_values_are_refused(name: str, method: str, argument: str) -> Non
     arguments[argument] = (
         (_masked(X), y) if isinstance(value, tuple) else _masked(np.asarray(value))
     )
-    with pytest.raises(ValueError, match=f"^{argument} has masked values"):
+    part = r"\[0\]" if isinstance(value, tuple) else ""
+    with pytest.raises(ValueError, match=f"^{argument}{part} has masked values"):
         getattr(estimator, method)(**arguments)
     np.testing.assert_array_equal(output(estimator, X), before)
 

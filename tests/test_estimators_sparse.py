@@ -247,6 +247,21 @@ def test_digits_need_few_active_units() -> None:
     assert model.reconstruction_error(DIGITS).mean() < 0.8 * error
 
 
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize(
+    ("dtype", "scale"), [("float32", 1e38), ("float32", 1e300), ("float64", 1e160)]
+)
+@pytest.mark.parametrize("tied", [False, True])
+def test_samples_that_are_too_large(tied: bool, dtype: str, scale: float) -> None:
+    if tied and dtype == "float64":
+        scale = 1e307
+    X = DIGITS * scale * 16
+    model = SparseAutoencoder(20, tied_weights=tied, dtype=dtype, max_epochs=1)
+    with pytest.raises(ValueError, match=f"^X has values too large for a dictionary in {dtype}"):
+        model.fit(X)
+    assert not hasattr(model, "model_")
+
+
 @pytest.mark.parametrize(("units", "active"), [(3, 3), (8, 8), (64, 8)])
 def test_few_units_are_active_by_default(units: int, active: int) -> None:
     a, b = (

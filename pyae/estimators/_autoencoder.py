@@ -233,7 +233,9 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, NetworkEsti
             A parameter, the data's shape or a value is not allowed; the message names it.
         """
         samples = self._samples(X, sample_weight, reset=not self._goes_on())
-        validation = None if X_val is None else Samples(self._validation_inputs(X_val))
+        validation = None
+        if X_val is not None:
+            validation = Samples(self._validation_inputs(X_val), names=("X_val", "X_val"))
         return self._fit(samples, validation, checkpoint=checkpoint)
 
     @all_or_nothing

@@ -70,6 +70,7 @@ class Samples:
     X: npt.NDArray[Any]  # (n_samples, n_features)
     y: npt.NDArray[Any] | None = None  # (n_samples,) or (n_samples, n_outputs)
     weights: Floats | None = None  # (n_samples,), float64
+    names: tuple[str, str] = ("X", "y")  # what the caller calls X and what is to come out
 
     def __len__(self) -> int:
         return len(self.X)
@@ -77,7 +78,8 @@ class Samples:
     def take(self, rows: npt.NDArray[Any]) -> Samples:
         """Return some of the samples."""
         y = None if self.y is None else self.y[rows]
-        return Samples(self.X[rows], y, None if self.weights is None else self.weights[rows])
+        weights = None if self.weights is None else self.weights[rows]
+        return dataclasses.replace(self, X=self.X[rows], y=y, weights=weights)
 
     def weighted(self) -> Samples:
         """Return them without those of weight 0, the other weights scaled to a mean of 1.
@@ -112,6 +114,13 @@ class Samples:
             return self
         weights = np.bincount(group.ravel(), self.weights).astype(np.float64)
         return dataclasses.replace(self.take(first), weights=weights)
+
+    def name_in(self, error: Exception) -> None:
+        """Let an error of `Sequential.fit` call validation data what the caller does."""
+        text = str(error.args[0]) if error.args else ""
+        for i, name in enumerate(self.names):
+            text = text.replace(f"validation_data[{i}]", name)
+        error.args = (text,)
 
     def as_validation(self) -> tuple[Any, Any, Any]:
         """Return them as `Sequential.fit` takes them."""
@@ -150,9 +159,9 @@ class NetworkEstimator(BaseEstimator):
         inputs = self._inputs(X)
         return self.model_.predict(inputs)
 
-    def _validation_inputs(self, X: Any) -> npt.NDArray[Any]:
+    def _validation_inputs(self, X: Any, name: str = "X_val") -> npt.NDArray[Any]:
         """Return checked inputs to validate on, after those of the fit."""
-        return np.asarray(validate_data(self, X, name="X_val", reset=False, dtype="numeric"))
+        return np.asarray(validate_data(self, X, name=name, reset=False, dtype="numeric"))
 
     def _goes_on(self) -> bool:
         """Whether fit goes on from what is fitted."""
@@ -222,6 +231,10 @@ class NetworkEstimator(BaseEstimator):
                 verbose=verbose,
                 checkpoint=saver,
             )
+        except (TypeError, ValueError) as error:
+            if model.history is before and validation is not None:  # it was refused
+                validation.name_in(error)
+            raise
         finally:
             if model.history is not before:
                 self._keep(model, resume)
@@ -321,7 +334,7 @@ class NetworkEstimator(BaseEstimator):
         """Return samples with corrupted inputs and clean targets: what training minimises."""
         clean = samples.X if samples.y is None else samples.y
         X = corrupted(samples.X, noise, self._seed(), self.dtype)
-        return Samples(X, clean, samples.weights)
+        return dataclasses.replace(samples, X=X, y=clean)
 
     # ---- parameters ------------------------------------------------------------------------------
 

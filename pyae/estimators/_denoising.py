@@ -10,7 +10,7 @@ from sklearn.utils.validation import check_array
 
 from pyae import noise as noise_module
 from pyae._arguments import number
-from pyae._arrays import Floats, require_unmasked
+from pyae._arrays import Floats, as_real_array, require_unmasked
 from pyae._spec import unknown_name
 from pyae.estimators._autoencoder import Autoencoder
 from pyae.estimators._base import Samples, all_or_nothing
@@ -224,8 +224,9 @@ class DenoisingAutoencoder(Autoencoder):
                     "otherwise"
                 )
             held_out, clean = X_val if paired else (X_val, None)
-            inputs = self._validation_inputs(held_out)
-            validation = Samples(inputs, _clean(clean, inputs.shape, "X_val[1]"))
+            names = ("X_val[0]", "X_val[1]") if paired else ("X_val", "X_val")
+            inputs = self._validation_inputs(held_out, names[0])
+            validation = Samples(inputs, _clean(clean, inputs.shape, names[1]), names=names)
         return self._fit(samples, validation, noise, checkpoint=checkpoint)
 
     @all_or_nothing
@@ -348,7 +349,7 @@ def _clean(y: Any, shape: tuple[int, ...], name: str) -> npt.NDArray[Any] | None
     if y is None or np.asarray(y).ndim == 1:
         return None
     require_unmasked(y, name)
-    clean = np.asarray(check_array(y, dtype="numeric", input_name=name))
+    clean = as_real_array(check_array(y, dtype="numeric", input_name=name), name)
     if clean.shape != shape:
         raise ValueError(
             f"{name} must hold the clean samples, of the shape {shape} of the noisy ones, or be "

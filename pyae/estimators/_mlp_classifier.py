@@ -290,7 +290,13 @@ class MLPClassifier(ClassifierMixin, Perceptron):
             labels = as_labels(y_val, "y_val")
             require_kind(labels, multilabel, "y_val", "y")
             targets = _targets(numbers_of(labels, classes, "y_val"), loss, output)
-            validation = Samples(self._validation_inputs(X_val), targets)
+            inputs = self._validation_inputs(X_val)
+            if len(inputs) != len(targets):
+                raise ValueError(
+                    "y_val must have as many samples as X_val, got "
+                    f"{len(targets)} and {len(inputs)}"
+                )
+            validation = Samples(inputs, targets, names=("X_val", "y_val"))
         self._train(
             [*self._hidden_layers(), output],
             samples,

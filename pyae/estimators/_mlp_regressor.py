@@ -256,7 +256,7 @@ class MLPRegressor(RegressorMixin, Perceptron):
                     f"y_val must hold {n_outputs} number(s) for each of the {len(held_out)} "
                     f"samples of X_val, got shape {y_val.shape}"
                 )
-            validation = Samples(held_out, y_val)
+            validation = Samples(held_out, y_val, names=("X_val", "y_val"))
         output_activation = resolve_activation(self.output_activation, "output_activation")
         self._train(
             [*self._hidden_layers(), self._output_layer(n_outputs, output_activation)],
