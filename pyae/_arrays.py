@@ -85,6 +85,38 @@ def as_targets(value: Any, name: str) -> npt.NDArray[Any]:
     return as_samples(array.reshape(-1, 1) if array.ndim == 1 else array, name)
 
 
+def as_classes(value: Any, name: str) -> npt.NDArray[Any]:
+    """Return labels, (n,), that have an order: all texts, or all numbers.
+
+    Raises
+    ------
+    TypeError, ValueError
+        They have not, are masked, or have another shape.
+    """
+    require_unmasked(value, name)
+    try:
+        labels = np.asarray(value)
+    except ValueError as error:
+        raise ValueError(f"{name} must hold one label a sample: {error}") from None
+    if labels.ndim != 1:
+        raise ValueError(f"{name} must have one dimension, got shape {labels.shape}")
+    require_order(labels, name)
+    return labels
+
+
+def require_order(labels: npt.NDArray[Any], name: str) -> None:
+    """Raise a TypeError where labels have no order, being of different types."""
+    if labels.dtype.kind != "O":
+        return
+    try:
+        np.unique(labels)
+    except TypeError:
+        kinds = sorted({type(label).__name__ for label in labels.ravel().tolist()})
+        raise TypeError(
+            f"{name} must hold labels of one type that has an order, got {' and '.join(kinds)}"
+        ) from None
+
+
 def as_weights(value: Any, name: str, n_samples: int, dtype: npt.DTypeLike) -> Floats | None:
     """Return sample weights as a contiguous (n_samples,) array of `dtype`, or None.
 

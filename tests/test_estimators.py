@@ -623,6 +623,20 @@ def test_class_weights_that_spoil_sample_weights(
         make(name, class_weight=weights).fit(X, y, sample_weight=np.array(given, float)[y])
 
 
+@pytest.mark.parametrize("other", [1, None, True, b"b"], ids=repr)
+@pytest.mark.parametrize("name", CLASSIFIERS)
+def test_labels_without_an_order(name: str, other: Any) -> None:
+    X, y = data(name)
+    labels = np.array([other if label else "a" for label in y], dtype=object)
+    kinds = " and ".join(sorted(["str", type(other).__name__]))
+    message = f"must hold labels of one type that has an order, got {kinds}"
+    with pytest.raises(TypeError, match=f"^y {message}"):
+        make(name).fit(X, labels)
+    if name in NETWORKS:
+        with pytest.raises(TypeError, match=f"^y_val {message}"):
+            make(name).fit(X, y, X_val=X, y_val=labels)
+
+
 BAD_WEIGHTS_OF_LABELS: list[Any] = [{0: 1}, [{0: 1}], [{0: 1}, {0: 1}, 2], "equal"]
 
 

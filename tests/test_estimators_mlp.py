@@ -147,6 +147,20 @@ def test_classes_of_partial_fit() -> None:
         model.partial_fit(X_DIGITS, Y_DIGITS, classes=[0, 1])
     with pytest.raises(ValueError, match="y must hold the classes"):
         model.partial_fit(X_DIGITS, Y_DIGITS + 5)
+    for bad, error, message in [
+        ([0, 1, 2, np.nan], ValueError, "classes must hold labels, got nan"),
+        ([0, 1, np.inf], ValueError, "classes must hold labels, got inf"),
+        (np.array(["a", np.nan], dtype=object), TypeError, "classes must hold labels of one type"),
+        (np.array([1, np.nan], dtype=object), ValueError, "classes must hold labels, got nan"),
+        ([None, "a"], TypeError, "classes must hold .* got NoneType and str"),
+        ([[0, 1, 2]], ValueError, "classes must have one dimension"),
+        ("abc", ValueError, "classes must have one dimension"),
+        ({0, 1}, ValueError, "classes must have one dimension"),
+        ([], ValueError, "classes must not be empty"),
+        (np.ma.masked_array([0, 1], [0, 1]), ValueError, "classes has masked values"),
+    ]:
+        with pytest.raises(error, match=message):
+            MLPClassifier((8,)).partial_fit(X_DIGITS, Y_DIGITS, classes=bad)
     with pytest.raises(ValueError, match="needs all labels at once"):
         MLPClassifier(class_weight="balanced").partial_fit(X_DIGITS, Y_DIGITS, classes=range(10))
 

@@ -12,7 +12,7 @@ from sklearn.utils.multiclass import check_classification_targets, type_of_targe
 from sklearn.utils.validation import check_array, column_or_1d
 
 from pyae._arguments import not_negative
-from pyae._arrays import require_unmasked, within_reach
+from pyae._arrays import as_classes, require_order, require_unmasked, within_reach
 
 Labels = npt.NDArray[Any]  # (n_samples,), or (n_samples, n_classes) of 0 and 1
 
@@ -29,12 +29,31 @@ def as_labels(y: Any, name: str = "y") -> Labels:
         raise ValueError(f"requires {name} to be passed, but the target {name} is None")
     require_unmasked(y, name)
     labels = check_array(y, ensure_2d=False, dtype=None, input_name=name, ensure_min_samples=0)
+    require_order(labels, name)
     check_classification_targets(labels)
     if type_of_target(labels, input_name=name) == "multilabel-indicator":
         return np.asarray(labels)
     if type_of_target(labels, input_name=name) == "multiclass-multioutput":
         raise ValueError(f"{name} must have one label a sample, or be 0 and 1 for each label")
     return np.asarray(column_or_1d(labels, warn=True))
+
+
+def as_known(classes: Any) -> npt.NDArray[Any]:
+    """Return, in order, the classes that a user says there are.
+
+    Raises
+    ------
+    TypeError, ValueError
+        They are no sequence of labels, or one is NaN or infinite.
+    """
+    labels = as_classes(classes, "classes")
+    if not len(labels):
+        raise ValueError("classes must not be empty")
+    is_float = labels.dtype.kind == "f"
+    odd = ~np.isfinite(labels) if is_float else np.asarray([x != x for x in labels.tolist()])
+    if odd.any():
+        raise ValueError(f"classes must hold labels, got {labels[odd][0]}")
+    return np.unique(labels)
 
 
 def classes_of(labels: Labels) -> npt.NDArray[Any]:

@@ -12,6 +12,7 @@ from pyae import losses
 from pyae._arrays import Floats, as_weights
 from pyae.estimators._base import Samples, all_or_nothing
 from pyae.estimators._classes import (
+    as_known,
     as_labels,
     classes_of,
     numbers_of,
@@ -256,7 +257,7 @@ class MLPClassifier(ClassifierMixin, Perceptron):
                 raise ValueError("classes must be passed on the first call to partial_fit")
             known = self.classes_ if fitted else classes_of(labels)
         else:
-            known = np.unique(np.asarray(classes))
+            known = as_known(classes)
             if fitted and not np.array_equal(known, self.classes_):
                 raise ValueError(
                     f"classes must be those of the first call, {self.classes_.tolist()}, "
