@@ -233,8 +233,13 @@ def test_hidden_layers_have_sparse_codes_but_no_dictionary() -> None:
     assert ((model.transform(DIGITS) > 0).sum(axis=1) <= 4).all()
     with pytest.raises(AttributeError, match="without hidden layers only"):
         _ = model.components_
-    with pytest.raises(AttributeError, match="not fitted"):
-        _ = SparseAutoencoder().components_
+
+
+@pytest.mark.parametrize("attribute", ["components_", "dead_units_"])
+def test_attributes_of_what_is_not_fitted(attribute: str) -> None:
+    with pytest.raises(AttributeError, match=r"^the estimator is not fitted yet: call fit$"):
+        getattr(SparseAutoencoder(), attribute)
+    assert not hasattr(SparseAutoencoder(), attribute)
 
 
 def test_digits_need_few_active_units() -> None:

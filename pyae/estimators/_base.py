@@ -170,6 +170,12 @@ class NetworkEstimator(BaseEstimator):
     def _is_fitted(self) -> bool:
         return hasattr(self, "model_")
 
+    def _fitted_model(self) -> Sequential:
+        """Return the network for a property, which may raise an AttributeError only."""
+        if not self._is_fitted():
+            raise AttributeError("the estimator is not fitted yet: call fit")
+        return self.model_
+
     # ---- training --------------------------------------------------------------------------------
 
     def _train(

@@ -362,9 +362,7 @@ class LogisticRegression(ClassifierMixin, NetworkEstimator):
         return weights[1] if len(weights) > 1 else np.zeros(weights[0].shape[1], self.dtype)
 
     def _fitted_weights(self) -> list[Floats]:
-        if not self._is_fitted():
-            raise AttributeError("the estimator is not fitted yet: call fit")
-        return self.model_.get_weights()
+        return self._fitted_model().get_weights()
 
     def decision_function(self, X: Any) -> Floats:
         """Return the logits: ``X coef_.T + intercept_``.

@@ -208,15 +208,15 @@ class SparseAutoencoder(Autoencoder):
     @property
     def components_(self) -> Floats:
         """The dictionary: (n_components, n_features_in_)."""
-        if not self._is_fitted():
-            raise AttributeError("the estimator is not fitted yet: call fit")
-        if len(self.model_.layers) != 2:
+        model = self._fitted_model()
+        if len(model.layers) != 2:
             raise AttributeError("components_ is there without hidden layers only")
-        return np.ascontiguousarray(kernels(self.model_)[1][0])
+        return np.ascontiguousarray(kernels(model)[1][0])
 
     @property
     def dead_units_(self) -> npt.NDArray[np.intp]:
         """Numbers of the units that are active for no training sample."""
+        self._fitted_model()
         return np.flatnonzero(self.activation_frequency_ == 0)
 
     def sparsity_report(self, X: Any) -> dict[str, Any]:
