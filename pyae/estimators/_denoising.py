@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from typing import Any
 
 import numpy as np
@@ -195,7 +196,8 @@ class DenoisingAutoencoder(Autoencoder):
             Clean samples; noisy ones where `y` holds clean ones.
         y : array_like or frame of shape (n_samples, n_features), optional
             The clean samples that X's noisy ones came from. Labels, of shape (n_samples,), are
-            ignored: a pipeline hands them on.
+            ignored: a pipeline hands them on. So clean samples of one feature need the shape
+            (n_samples, 1); numbers with fractions are warned of there.
         sample_weight : array_like of shape (n_samples,), optional
             Factors of the samples' losses; their scale does not matter.
         X_val : array_like or frame, or a tuple (noisy, clean) of these, optional
@@ -213,6 +215,11 @@ class DenoisingAutoencoder(Autoencoder):
         ------
         TypeError, ValueError
             A parameter, the data's shape or a value is not allowed; the message names it.
+
+        Warns
+        -----
+        UserWarning
+            X has one feature, and y of shape (n_samples,), which is ignored, may be clean samples.
         """
         samples, noise = self._pairs(X, y, sample_weight, reset=not self._goes_on())
         validation = None
@@ -238,8 +245,8 @@ class DenoisingAutoencoder(Autoencoder):
         X : array_like or frame of shape (n_samples, n_features)
             Clean samples; noisy ones where `y` holds clean ones.
         y : array_like or frame of shape (n_samples, n_features), optional
-            The clean samples that X's noisy ones came from; labels, of shape (n_samples,), are
-            ignored.
+            The clean samples that X's noisy ones came from, as in `fit`; labels, of shape
+            (n_samples,), are ignored.
         sample_weight : array_like of shape (n_samples,), optional
             Factors of the samples' losses.
 
@@ -319,6 +326,12 @@ class DenoisingAutoencoder(Autoencoder):
         samples = self._samples(X, sample_weight, reset=reset)
         clean = _clean(y, samples.X.shape, "y")
         if clean is None:
+            if samples.X.shape[1] == 1 and _has_fractions(y):
+                warnings.warn(
+                    "y of shape (n_samples,) is taken for labels, and ignored: clean samples of "
+                    "one feature need the shape (n_samples, 1), as of y.reshape(-1, 1)",
+                    stacklevel=4,  # from fit's caller
+                )
             return samples, noise
         return Samples(samples.X, clean, samples.weights), None
 
@@ -342,6 +355,12 @@ _BY_NAME: dict[str, Any] = {
     "masking": noise_module.Masking,
     "salt_and_pepper": noise_module.SaltAndPepper,
 }
+
+
+def _has_fractions(y: Any) -> bool:
+    """Whether y holds numbers that are no labels."""
+    numbers = np.asarray(y)
+    return numbers.dtype.kind == "f" and bool((numbers != np.round(numbers)).any())
 
 
 def _clean(y: Any, shape: tuple[int, ...], name: str) -> npt.NDArray[Any] | None:
