@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import json
 import math
 import re
 from collections.abc import Callable
@@ -724,7 +725,11 @@ def test_what_is_no_number(name: str, call: Callable[[Any], Any], value: Any) ->
 )
 @pytest.mark.parametrize(("name", "call"), NUMBERS)
 def test_numbers_of_all_kinds(name: str, call: Callable[[Any], Any], value: Any) -> None:
-    call(value)
+    made, same = call(value), call(0.5)
+    if not isinstance(made, pyae.Sequential):
+        assert made == same
+        assert hash(made) == hash(same)
+        assert json.dumps(made.to_spec()) == json.dumps(same.to_spec())
 
 
 @pytest.mark.parametrize(("name", "call"), NUMBERS)
