@@ -728,12 +728,17 @@ def test_dates_are_no_numbers(name: str) -> None:
 @pytest.mark.parametrize("name", NAMES)
 def test_numbers_in_columns_of_categories(name: str) -> None:
     X, y = data(name)
-    frame = pd.DataFrame(X, columns=[f"f{i}" for i in range(X.shape[1])])
-    frame["f0"] = np.arange(len(X)) % 3
-    mixed = frame.assign(f0=frame["f0"].astype("category"))
-    np.testing.assert_array_equal(
-        output(make(name).fit(mixed, y), mixed), output(make(name).fit(frame, y), frame)
-    )
+    frame = pd.DataFrame({"a": np.arange(len(X)) % 3, "b": np.arange(len(X)) % 5}, dtype=float)
+    expected = output(make(name).fit(frame, y), frame)
+    texts = frame["a"].astype(str).astype("category")
+    for same in (frame.astype("category"), frame.assign(a=texts)):
+        fitted = make(name).fit(same, y)
+        np.testing.assert_array_equal(output(fitted, same), expected)
+        if name in TRANSFORMERS:
+            errors = fitted.reconstruction_error(same)
+            np.testing.assert_array_equal(errors, fitted.reconstruction_error(frame))
+    with pytest.raises(TypeError, match="X must hold real numbers, got dtype object"):
+        make(name).fit(frame.assign(a=("no " + frame["a"].astype(str)).astype("category")), y)
 
 
 # ---- masked arrays -------------------------------------------------------------------------------
