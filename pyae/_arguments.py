@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import operator
 import secrets
+from collections.abc import Iterable, Mapping, Sequence, Set
 from typing import Any
 
 import numpy as np
@@ -20,12 +21,19 @@ def integer(value: Any, name: str, allowed: str = "an integer") -> int:
         raise TypeError(f"{name} must be {allowed}, got {value!r}") from None
 
 
-def positive_int(value: Any, name: str) -> int:
+def positive_int(value: Any, name: str, allowed: str = "an integer", *, bits: int = 62) -> int:
     """Return an integer of at least 1 that sizes can be computed from."""
-    result = integer(value, name)
-    if not 1 <= result < 2**62:
+    result = integer(value, name, allowed)
+    if result < 1:
         raise ValueError(f"{name} must be at least 1, got {value}")
+    if result >= 2**bits:
+        raise ValueError(f"{name} must be less than 2**{bits}, got {value}")
     return result
+
+
+def layer_size(value: Any, name: str) -> int:
+    """Return a number of units that a layer can have."""
+    return positive_int(value, name, bits=31)
 
 
 def boolean(value: Any, name: str) -> bool:
@@ -33,6 +41,23 @@ def boolean(value: Any, name: str) -> bool:
     if not isinstance(value, bool | np.bool_):
         raise TypeError(f"{name} must be True or False, got {value!r}")
     return bool(value)
+
+
+def items(value: Any, name: str, allowed: str) -> list[Any]:
+    """Return the items of a collection that has an order, and is no text."""
+    if isinstance(value, np.ndarray):
+        value = value.tolist()
+    if isinstance(value, str | bytes | Mapping | Set) or not isinstance(value, Iterable):
+        raise TypeError(f"{name} must be {allowed}, got {value!r}")
+    return list(value)
+
+
+def choice(value: Any, name: str, allowed: Sequence[str | None]) -> Any:
+    """Return a value that is one of some texts, or None where that is among them."""
+    if not isinstance(value, str | None) or value not in allowed:
+        *first, last = map(repr, allowed)
+        raise ValueError(f"{name} must be {', '.join(first)} or {last}, got {value!r}")
+    return value
 
 
 def verbosity(value: Any) -> int:
@@ -45,10 +70,18 @@ def verbosity(value: Any) -> int:
 
 
 def number(value: Any, name: str, allowed: str = "a number") -> float:
-    """Return a value that is a real number, but no boolean."""
-    if isinstance(value, bool) or not hasattr(value, "__float__"):
-        raise TypeError(f"{name} must be {allowed}, got {value!r}")
-    return float(value)
+    """Return a value that is a real number: no boolean, text or array, but one of no axes."""
+    kind = getattr(getattr(value, "dtype", None), "kind", "f")
+    try:
+        if isinstance(value, bool | str | bytes | type) or not hasattr(value, "__float__"):
+            raise TypeError
+        if getattr(value, "shape", ()) or kind in "bcSUmM":
+            raise TypeError
+        return float(value)
+    except (TypeError, ValueError):
+        raise TypeError(f"{name} must be {allowed}, got {value!r}") from None
+    except OverflowError:
+        raise ValueError(f"{name} is too large for a number of 64 bits, got {value!r}") from None
 
 
 def positive_float(value: Any, name: str, allowed: str = "a number") -> float:
@@ -78,8 +111,8 @@ def thread_count(n_threads: Any) -> int:
 def float_dtype(dtype: npt.DTypeLike) -> np.dtype[Any]:
     """Return float32 or float64."""
     try:
-        if dtype is None:
-            raise TypeError  # NumPy takes None for float64
+        if not isinstance(dtype, str | type | np.dtype):
+            raise TypeError  # NumPy takes None for float64, and what has a dtype for that
         result = np.dtype(dtype)
     except TypeError:
         raise TypeError(f"dtype must be 'float32' or 'float64', got {dtype!r}") from None

@@ -85,27 +85,73 @@ def as_targets(value: Any, name: str) -> npt.NDArray[Any]:
     return as_samples(array.reshape(-1, 1) if array.ndim == 1 else array, name)
 
 
+def as_classes(value: Any, name: str) -> npt.NDArray[Any]:
+    """Return labels, (n,), that have an order: all texts, or all numbers.
+
+    Raises
+    ------
+    TypeError, ValueError
+        They have not, are masked, or have another shape.
+    """
+    require_unmasked(value, name)
+    try:
+        labels = np.asarray(value)
+    except ValueError as error:
+        raise ValueError(f"{name} must hold one label a sample: {error}") from None
+    if labels.ndim != 1:
+        raise ValueError(f"{name} must have one dimension, got shape {labels.shape}")
+    require_order(labels, name)
+    return labels
+
+
+def require_order(labels: npt.NDArray[Any], name: str) -> None:
+    """Raise a TypeError where labels have no order, being of different types."""
+    if labels.dtype.kind != "O":
+        return
+    try:
+        np.unique(labels)
+    except TypeError:
+        kinds = sorted({type(label).__name__ for label in labels.ravel().tolist()})
+        raise TypeError(
+            f"{name} must hold labels of one type that has an order, got {' and '.join(kinds)}"
+        ) from None
+
+
 def as_weights(value: Any, name: str, n_samples: int, dtype: npt.DTypeLike) -> Floats | None:
     """Return sample weights as a contiguous (n_samples,) array of `dtype`, or None.
 
     Raises
     ------
     ValueError
-        The shape is not (n_samples,), or a weight is negative, NaN or infinite, or all are zero.
+        The shape is not (n_samples,), or a weight is negative, NaN, infinite or too large for
+        `dtype`, or all are zero, or in `dtype`.
     """
     if value is None:
         return None
     array = as_real_array(value, name)
     if array.shape != (n_samples,):
         raise ValueError(f"{name} must have shape ({n_samples},), got {array.shape}")
-    weights = as_floats(array, name, dtype)
-    if not np.isfinite(weights).all():
+    given = as_floats(array, name, np.float64)
+    if not np.isfinite(given).all():
         raise ValueError(f"{name} must be finite, but holds NaN or infinity")
-    if (weights < 0).any():
-        raise ValueError(f"{name} must not be negative, got a least value of {weights.min()}")
-    if not weights.any():
+    if (given < 0).any():
+        raise ValueError(f"{name} must not be negative, got a least value of {given.min()}")
+    if not given.any():
         raise ValueError(f"{name} must have a positive value, but all are zero")
+    weights = as_floats(given, name, dtype)
+    if not np.isfinite(weights).all():
+        raise ValueError(f"{name} has values too large for {weights.dtype}: up to {given.max()}")
+    if not weights.any():
+        raise ValueError(f"{name} has values too small for {weights.dtype}: up to {given.max()}")
     return weights
+
+
+def within_reach(weights: Floats) -> Floats:
+    """Return weights times the power of 2 that brings the largest to [1, 2): no sum overflows.
+
+    For where their scale does not matter: ratios, and so what is made of them, are the same bits.
+    """
+    return np.asarray(np.ldexp(weights, 1 - np.frexp(weights.max())[1]))
 
 
 def as_floats(value: Any, name: str, dtype: npt.DTypeLike | None = None) -> Floats:
@@ -116,6 +162,26 @@ def as_floats(value: Any, name: str, dtype: npt.DTypeLike | None = None) -> Floa
         dtype = np.float32 if single else np.float64
     with np.errstate(over="ignore"):  # an infinity is refused by name, where it matters
         return np.asarray(array, dtype=dtype, order="C")
+
+
+def as_inputs(X: npt.NDArray[Any], name: str, dtype: np.dtype[Any]) -> Floats:
+    """Return finite samples as floats of `dtype`.
+
+    Raises
+    ------
+    ValueError
+        A value is too large for it; the message is the core's.
+    """
+    with np.errstate(over="ignore"):
+        inputs = np.asarray(X, dtype=dtype)
+    if inputs is not X:
+        finite = np.isfinite(inputs).all(axis=1)
+        if not finite.all():
+            raise ValueError(
+                f"{name} has NaN, infinity or a value too large for {dtype.name} in row "
+                f"{finite.argmin()}"
+            )
+    return inputs
 
 
 def require_finite(array: npt.NDArray[Any], name: str) -> None:

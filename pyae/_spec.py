@@ -11,9 +11,12 @@ import difflib
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, ClassVar, TypeVar
 
+from pyae._arguments import number
 from pyae._backend import core
 
 S = TypeVar("S", bound="Spec")
+
+_NUMBERS = {"float": "a number", "int": "an integer"}  # by a field's type: what it must be
 
 _ELSEWHERE = {  # what other libraries, and papers, call what has another name here
     "mse": "mean_squared_error",
@@ -62,12 +65,15 @@ def unknown_name(kind: str, name: object, known: Iterable[str]) -> ValueError:
 
 
 def plain(value: Any) -> Any:
-    """Return a field's value as JSON has it: specs as dicts, NumPy scalars as numbers."""
+    """Return a field's value as JSON has it: specs as dicts, numbers of all kinds as Python's."""
     if isinstance(value, Spec):
         return value.to_spec()
     if isinstance(value, tuple | list):
         return [plain(item) for item in value]
-    return value.item() if hasattr(value, "item") else value
+    if hasattr(value, "item"):
+        return value.item()
+    is_json = isinstance(value, int | float) or not hasattr(value, "__float__")
+    return value if is_json else float(value)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -78,6 +84,13 @@ class Spec:
     name: ClassVar[str]  # its name there
 
     def __post_init__(self) -> None:
+        for field in dataclasses.fields(self):
+            value, allowed = getattr(self, field.name), str(field.type).split(" | ")
+            if value is None and "None" in allowed:
+                continue
+            if allowed[0] in _NUMBERS and "Schedule" not in allowed:
+                number(value, f"{self.name}: {field.name}", _NUMBERS[allowed[0]])
+                object.__setattr__(self, field.name, plain(value))
         self.check()
 
     def check(self) -> None:

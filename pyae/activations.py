@@ -131,12 +131,12 @@ def resolve(value: Any, argument: str = "activation") -> Activation:
     if isinstance(value, Activation):
         return value
     if isinstance(value, str):
-        return Activation(value)
+        return _named(value, argument)
     if isinstance(value, Mapping):
         params = dict(value)
         if "name" not in params:
             raise ValueError(f"{argument} must have a 'name', got {value!r}")
-        return Activation(str(params.pop("name")), **params)
+        return _named(str(params.pop("name")), argument, **params)
     name = getattr(value, "__name__", None)
     if callable(value) and name in _TABLE and globals().get(str(name)) is value:
         return Activation(str(name))
@@ -144,6 +144,12 @@ def resolve(value: Any, argument: str = "activation") -> Activation:
         f"{argument} must be a name ({', '.join(_TABLE)}) or a pyae.activations.Activation, "
         f"got {value!r}"
     )
+
+
+def _named(name: str, argument: str, **params: Any) -> Activation:
+    if name not in _TABLE:
+        raise unknown_name(argument, name, _TABLE)
+    return Activation(name, **params)
 
 
 def _as_input(x: Any, name: str, rowwise: bool) -> Floats:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
-from pyae._arguments import integer, not_negative, positive_int
+from pyae._arguments import boolean, choice, integer, items, not_negative, positive_int
 
 if TYPE_CHECKING:
     from pyae.model import History, Sequential
@@ -81,7 +81,7 @@ class LambdaCallback(Callback):
     """
 
     def __init__(self, on_epoch_end: Callable[[int, Mapping[str, float]], Any]) -> None:
-        if not callable(on_epoch_end):
+        if not callable(on_epoch_end) or isinstance(on_epoch_end, type):
             raise TypeError(f"on_epoch_end must be callable, got {on_epoch_end!r}")
         self._function = on_epoch_end
 
@@ -122,15 +122,11 @@ class EarlyStopping(Callback):
     restore_best_weights: bool = True
 
     def __post_init__(self) -> None:
-        if self.monitor not in ("val_loss", "loss"):
-            raise ValueError(f"monitor must be 'val_loss' or 'loss', got {self.monitor!r}")
+        choice(self.monitor, "monitor", ("val_loss", "loss"))
         if integer(self.patience, "patience") < 0:
             raise ValueError(f"patience must not be negative, got {self.patience}")
         not_negative(self.min_delta, "min_delta")
-        if not isinstance(self.restore_best_weights, bool):
-            raise TypeError(
-                f"restore_best_weights must be True or False, got {self.restore_best_weights!r}"
-            )
+        boolean(self.restore_best_weights, "restore_best_weights")
 
     def to_options(self) -> dict[str, Any]:
         """Return what the core's training loop needs to know."""
@@ -138,7 +134,7 @@ class EarlyStopping(Callback):
             "monitor": self.monitor,
             "patience": int(self.patience),
             "min_delta": float(self.min_delta),
-            "restore_best_weights": self.restore_best_weights,
+            "restore_best_weights": bool(self.restore_best_weights),
         }
 
 
@@ -197,8 +193,7 @@ class Checkpoint(Callback):
             positive_int(self.every_epochs, "every_epochs")
         if self.every_seconds is not None:
             not_negative(self.every_seconds, "every_seconds")
-        if not isinstance(self.resume, bool):
-            raise TypeError(f"resume must be True or False, got {self.resume!r}")
+        boolean(self.resume, "resume")
 
     def on_train_begin(self, model: Sequential) -> None:
         """Refuse a fit that does not know checkpoints; `Sequential.fit` never comes here."""
@@ -207,9 +202,14 @@ class Checkpoint(Callback):
 
 def resolve_checkpoint(value: Any, callbacks: list[Callback]) -> Checkpoint | None:
     """Return the checkpoint given by itself, as a path or an object, or among callbacks."""
+    from pyae._safefile import as_path
+
     found = [item for item in callbacks if isinstance(item, Checkpoint)]
     if value is not None:
-        found.append(value if isinstance(value, Checkpoint) else Checkpoint(value))
+        if not isinstance(value, Checkpoint):
+            as_path(value, "checkpoint")
+            value = Checkpoint(value)
+        found.append(value)
     if len(found) > 1:
         raise ValueError("checkpoint must be one, but there are more; callbacks may hold one too")
     return found[0] if found else None
@@ -221,15 +221,13 @@ def resolve_callbacks(value: Any) -> list[Callback]:
         return []
     if isinstance(value, Callback) or callable(value):
         value = [value]
-    if not isinstance(value, Iterable):
-        raise TypeError(f"callbacks must be Callback objects or functions, got {value!r}")
     result: list[Callback] = []
-    for item in value:
+    for item in items(value, "callbacks", "Callback objects or functions"):
         if isinstance(item, type) and issubclass(item, Callback):
             raise TypeError(f"callbacks must be instances: write {item.__name__}()")
         if isinstance(item, Callback):
             result.append(item)
-        elif callable(item):
+        elif callable(item) and not isinstance(item, type):
             result.append(LambdaCallback(item))
         else:
             raise TypeError(f"callbacks must be Callback objects or functions, got {item!r}")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from pyae import activations, initializers, regularizers
-from pyae._arguments import integer
+from pyae._arguments import boolean, layer_size
 
 __all__ = ["Dense"]
 
@@ -61,13 +61,9 @@ class Dense:
         tied_to: Dense | int | None = None,
         name: str | None = None,
     ) -> None:
-        self.units = integer(units, "units")
-        if not 1 <= self.units < 2**31:
-            raise ValueError(f"units must be from 1 to {2**31 - 1}, got {units}")
-        if not isinstance(use_bias, bool):
-            raise TypeError(f"use_bias must be True or False, got {use_bias!r}")
+        self.units = layer_size(units, "units")
         self.activation = activations.resolve(activation)
-        self.use_bias = use_bias
+        self.use_bias = boolean(use_bias, "use_bias")
         self.kernel_initializer = initializers.resolve_initializer(kernel_initializer)
         self.kernel_regularizer = regularizers.resolve_parameter(
             kernel_regularizer, "kernel_regularizer"

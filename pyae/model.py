@@ -19,6 +19,7 @@ from pyae import losses, optimizers
 from pyae import noise as noise_module
 from pyae._arguments import (
     boolean,
+    choice,
     float_dtype,
     integer,
     positive_float,
@@ -885,8 +886,7 @@ def _memory_for(network: Network, n_rows: int) -> Iterator[None]:
 
 
 def _checked_precision(precision: Any, dtype: np.dtype[Any]) -> str | None:
-    if precision not in (None, "mixed_bfloat16"):
-        raise ValueError(f"precision must be None or 'mixed_bfloat16', got {precision!r}")
+    choice(precision, "precision", (None, "mixed_bfloat16"))
     if precision is not None and dtype != np.float32:
         raise ValueError(f"precision='mixed_bfloat16' needs dtype='float32', got {dtype.name!r}")
     return None if precision is None else str(precision)

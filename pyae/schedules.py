@@ -6,12 +6,11 @@ A schedule is given to an optimizer in place of a number. Called with a step it 
 from __future__ import annotations
 
 import math
-import operator
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from pyae._arguments import positive_float
+from pyae._arguments import integer, items, number, positive_float
 from pyae._backend import core
 from pyae._spec import Spec, resolve, table_of
 
@@ -34,11 +33,10 @@ class Schedule(Spec):
 
     def __call__(self, step: int) -> float:
         """Return the learning rate of the update that follows `step` others."""
-        try:
-            number = operator.index(step)
-        except TypeError:
-            raise TypeError(f"step must be an integer, got {step!r}") from None
-        return core.learning_rate(self.to_spec(), number)
+        step = integer(step, "step")
+        if not 0 <= step < 2**63:
+            raise ValueError(f"step must be from 0 to 2**63 - 1, got {step}")
+        return core.learning_rate(self.to_spec(), step)
 
 
 @dataclass(frozen=True)
@@ -188,13 +186,10 @@ class Piecewise(Schedule):
         """Raise a ValueError that names the field, when one is not allowed."""
         for name in ("boundaries", "values"):
             given = getattr(self, name)
-            try:
-                numbers = tuple(float(number) for number in given)
-            except (TypeError, ValueError):
-                raise TypeError(
-                    f"piecewise: {name} must be a sequence of numbers, got {given!r}"
-                ) from None
-            object.__setattr__(self, name, numbers)
+            label = f"piecewise: {name}"
+            numbers = items(given, label, "a sequence of numbers")
+            numbers = [number(item, f"{label}[{i}]") for i, item in enumerate(numbers)]
+            object.__setattr__(self, name, tuple(numbers))
         pairs = zip(self.boundaries, self.boundaries[1:], strict=False)
         if any(not a < b for a, b in pairs) or not all(map(math.isfinite, self.boundaries)):
             raise ValueError(
@@ -245,6 +240,8 @@ class WarmUp(Schedule):
 
     def check(self) -> None:
         """Raise a TypeError or ValueError that names the field, when one is not allowed."""
+        if not float(self.warmup_steps).is_integer():
+            raise ValueError(f"warm_up: warmup_steps must be an integer, got {self.warmup_steps}")
         object.__setattr__(self, "then", resolve_rate(self.then, "then"))
         super().check()
 

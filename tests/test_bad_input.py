@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import datetime
+import json
 import math
 import re
 from collections.abc import Callable
+from decimal import Decimal
+from fractions import Fraction
 from typing import Any
 
 import numpy as np
@@ -17,6 +20,7 @@ import pyae
 from pyae import losses, noise, optimizers, regularizers, schedules
 from pyae._backend import core
 from pyae.activations import Activation
+from pyae.activations import resolve as resolve_activation
 from pyae.callbacks import Callback, EarlyStopping
 
 N, FEATURES = 12, 4
@@ -205,6 +209,22 @@ def test_bad_sample_weight(bad: str, which: str, method: str) -> None:
     refused(model, lambda: call(good(), sample_weight=value), "sample_weight", error)
 
 
+@pytest.mark.parametrize(
+    ("dtype", "value", "message"),
+    [
+        ("float32", 1e39, r"has values too large for float32: up to 1e\+39"),
+        ("float32", 1e-46, "has values too small for float32: up to 1e-46"),
+        ("float32", math.inf, "must be finite, but holds NaN or infinity"),
+        ("float32", 0.0, "must have a positive value, but all are zero"),
+        ("float64", math.nan, "must be finite, but holds NaN or infinity"),
+    ],
+)
+def test_what_is_said_of_sample_weight(dtype: str, value: float, message: str) -> None:
+    model = model_of(dtype=dtype)
+    weights = np.full(N, value)
+    refused(model, lambda: model.fit(good(), sample_weight=weights), f"^sample_weight {message}$")
+
+
 BAD_VALIDATION: dict[str, tuple[Any, str]] = {
     "a text": ("data", "validation_data"),
     "a number": (1.0, "validation_data"),
@@ -337,6 +357,16 @@ def test_bad_sizes_of_a_fit(value: Any, name: str, which: str) -> None:
     refused(model, lambda: model.fit(good(), **{name: value}), rf"\b{name}\b")
 
 
+@pytest.mark.parametrize("name", ["epochs", "batch_size"])
+@pytest.mark.parametrize(
+    ("value", "message"),
+    [(0, "at least 1, got 0"), (2**62, rf"less than 2\*\*62, got {2**62}")],
+)
+def test_which_limit_of_a_size(value: int, message: str, name: str) -> None:
+    model = model_of()
+    refused(model, lambda: model.fit(good(), **{name: value}), f"^{name} must be {message}$")
+
+
 @pytest.mark.parametrize("value", NOT_SIZES, ids=repr)
 def test_bad_sizes_elsewhere(value: Any) -> None:
     model = trained()
@@ -370,6 +400,13 @@ BAD_OPTIONS: list[tuple[str, Any, str]] = [
     ("noise", 0.1, "noise"),
     ("noise", Weird(), "noise"),
     ("noise", noise.Gaussian, "noise"),
+    ("callbacks", int, "callbacks must be Callback objects or functions, got <class 'int'>"),
+    ("callbacks", [dict], "callbacks must be Callback objects or functions, got <class 'dict'>"),
+    ("callbacks", "", "callbacks must be Callback objects or functions, got ''"),
+    ("callbacks", {}, r"callbacks must be Callback objects or functions, got \{\}"),
+    ("callbacks", {len}, "callbacks must be Callback objects or functions, got {"),
+    ("checkpoint", 1, "checkpoint must be a path, got 1"),
+    ("checkpoint", "", "checkpoint must be the path of a file, got ''"),
     ("callbacks", 5, "callbacks"),
     ("callbacks", [5], "callbacks"),
     ("callbacks", Callback, "callbacks"),
@@ -614,6 +651,22 @@ DESCRIPTIONS: list[tuple[str, Callable[[], Any], str]] = [
     ("min_delta NaN", lambda: EarlyStopping(min_delta=math.nan), "min_delta"),
     ("min_delta a text", lambda: EarlyStopping(min_delta="a"), "min_delta"),
     ("restore a text", lambda: EarlyStopping(restore_best_weights="yes"), "restore_best_weights"),
+    ("monitor an array", lambda: EarlyStopping(np.array(["loss", "loss"])), "monitor must be"),
+    ("precision an array", sequential(precision=np.array([1, 2])), "precision must be None or"),
+    ("dtype of a number", sequential(dtype=np.float32(0.5)), "dtype must be 'float32' or"),
+    ("dtype of an array", sequential(dtype=np.ones(2, "float32")), "dtype must be 'float32' or"),
+    ("activation by name", lambda: resolve_activation("zzz", "code"), "unknown code 'zzz'"),
+    ("activation as a spec", lambda: resolve_activation({"name": "z"}, "code"), "unknown code 'z'"),
+    ("warmup_steps a fraction", lambda: schedules.WarmUp(2.5, 0.1), "warmup_steps must be an int"),
+    ("boundaries one text", lambda: schedules.Piecewise("1", [1, 2]), "boundaries must be a seq"),
+    ("boundaries no text", lambda: schedules.Piecewise("", [1]), "boundaries must be a sequence"),
+    ("boundaries texts", lambda: schedules.Piecewise(["1"], [1, 2]), r"boundaries\[0\] must be a"),
+    ("values a set", lambda: schedules.Piecewise([1], {1, 2}), "values must be a sequence"),
+    ("values True", lambda: schedules.Piecewise([1], [True, 2]), r"values\[0\] must be a number"),
+    ("step negative", lambda: schedules.Cosine(0.1, 10)(-1), "step must be from 0 to .* got -1"),
+    ("step huge", lambda: schedules.Cosine(0.1, 10)(2**70), "step must be from 0 to"),
+    ("step True", lambda: schedules.Cosine(0.1, 10)(True), "step must be an integer, got True"),
+    ("a class that is called", lambda: pyae.callbacks.LambdaCallback(int), "on_epoch_end"),
     ("a function that is none", lambda: pyae.callbacks.LambdaCallback(3), "on_epoch_end"),
 ]
 
@@ -627,6 +680,80 @@ def test_bad_descriptions(call: Callable[[], Any], message: str) -> None:
     with pytest.raises((TypeError, ValueError), match=message) as caught:
         call()
     assert type(caught.value) in (TypeError, ValueError)
+
+
+NOT_NUMBERS: list[Any] = [
+    True,
+    np.True_,
+    np.array(True),
+    np.array([0.5]),
+    np.array([0.5, 0.5]),
+    [0.5],
+    "0.5",
+    np.str_("0.5"),
+    np.datetime64("2020-01-01"),
+    float,
+    np.float64,
+    0.5j,
+    np.complex64(0.5),
+]
+NUMBERS: list[tuple[str, Callable[[Any], Any]]] = [
+    ("learning_rate", optimizers.Adam),
+    ("epsilon", lambda value: optimizers.Adam(epsilon=value)),
+    ("clipnorm", lambda value: optimizers.Adam(clipnorm=value)),
+    ("momentum", lambda value: optimizers.SGD(momentum=value)),
+    ("damping", lambda value: optimizers.NewtonCG(damping=value)),
+    ("damping", lambda value: optimizers.KFAC(damping=value)),
+    ("decay_steps", lambda value: schedules.Cosine(0.1, value)),
+    ("stddev", noise.Gaussian),
+    ("low", lambda value: noise.SaltAndPepper(0.1, low=value, high=1.0)),
+    ("l1", regularizers.L1),
+    ("delta", losses.Huber),
+    ("uint8_scale", lambda value: model_of(uint8_scale=value)),
+]
+
+
+@pytest.mark.parametrize("value", NOT_NUMBERS, ids=repr)
+@pytest.mark.parametrize(("name", "call"), NUMBERS)
+def test_what_is_no_number(name: str, call: Callable[[Any], Any], value: Any) -> None:
+    with pytest.raises(TypeError, match=rf"\b{name} must be a number"):
+        call(value)
+
+
+@pytest.mark.parametrize(
+    "value", [Fraction(1, 2), Decimal("0.5"), np.float32(0.5), np.array(0.5)], ids=repr
+)
+@pytest.mark.parametrize(("name", "call"), NUMBERS)
+def test_numbers_of_all_kinds(name: str, call: Callable[[Any], Any], value: Any) -> None:
+    made, same = call(value), call(0.5)
+    if not isinstance(made, pyae.Sequential):
+        assert made == same
+        assert hash(made) == hash(same)
+        assert json.dumps(made.to_spec()) == json.dumps(same.to_spec())
+
+
+@pytest.mark.parametrize(("name", "call"), NUMBERS)
+def test_numbers_beyond_floats(name: str, call: Callable[[Any], Any]) -> None:
+    with pytest.raises(ValueError, match=rf"\b{name} is too large for a number of 64 bits"):
+        call(10**400)
+
+
+@pytest.mark.parametrize("value", [True, np.True_, np.array([1]), "1", int], ids=repr)
+@pytest.mark.parametrize(
+    ("name", "call"),
+    [
+        ("history_size", lambda value: optimizers.LBFGS(history_size=value)),
+        ("max_iterations", lambda value: optimizers.NewtonCG(max_iterations=value)),
+        ("warmup_steps", lambda value: schedules.WarmUp(value, 0.1)),
+        (
+            "ignore_class",
+            lambda value: losses.SparseCategoricalCrossentropy(ignore_class=value),
+        ),
+    ],
+)
+def test_what_is_no_integer(name: str, call: Callable[[Any], Any], value: Any) -> None:
+    with pytest.raises(TypeError, match=rf"\b{name} must be an integer"):
+        call(value)
 
 
 BAD_TIES: dict[str, Callable[[], list[pyae.Dense]]] = {

@@ -6,6 +6,7 @@ import copy
 import pickle
 import subprocess
 import sys
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +30,7 @@ from pyae.callbacks import Callback, Checkpoint
 
 NAMES = estimators.__all__
 TRANSFORMERS = ["Autoencoder", "DenoisingAutoencoder", "SparseAutoencoder"]
+CLASSIFIERS = ["LogisticRegression", "MLPClassifier"]
 NETWORKS = [name for name in NAMES if name != "LogisticRegression"]  # trained by mini-batches
 
 
@@ -420,6 +422,17 @@ def _bad(parameter: str, value: Any, error: type[Exception], message: str) -> An
         _bad("warm_start", "no", TypeError, "warm_start must be True or False, got 'no'"),
         _bad("callbacks", 5, TypeError, "callbacks"),
         _bad("random_state", "x", TypeError, "random_state"),
+        _bad("hidden_layer_sizes", {8, 3}, TypeError, "hidden_layer_sizes must be a sequence"),
+        _bad("hidden_layer_sizes", (2**31,), ValueError, r"sizes\[0\] must be less than 2\*\*31"),
+        _bad("hidden_layer_sizes", np.array([8.0]), TypeError, r"sizes\[0\] must be an integer"),
+        _bad("learning_rate", np.array([0.1, 0.2]), TypeError, "learning_rate must be a number"),
+        _bad("learning_rate", float, TypeError, "learning_rate must be a number or a schedule"),
+        _bad("learning_rate", np.True_, TypeError, "learning_rate must be a number"),
+        _bad("precision", np.array([1, 2]), ValueError, "precision must be None or 'mixed"),
+        _bad("dtype", np.float32(0.5), TypeError, "dtype must be 'float32' or 'float64'"),
+        _bad("callbacks", int, TypeError, "callbacks must be Callback objects or functions"),
+        _bad("callbacks", "", TypeError, "callbacks must be Callback objects or functions"),
+        _bad("callbacks", {}, TypeError, "callbacks must be Callback objects or functions"),
     ],
 )
 def test_bad_parameters(
@@ -430,11 +443,64 @@ def test_bad_parameters(
         make(name, **{parameter: value}).fit(X, y)
 
 
+@pytest.mark.parametrize(
+    ("names", "parameter", "value", "error", "message"),
+    [
+        (TRANSFORMERS, "n_components", 2**31, ValueError, r"n_components must be less than 2"),
+        (TRANSFORMERS, "code_activation", "x", ValueError, "unknown code_activation 'x'"),
+        (TRANSFORMERS, "output_activation", "x", ValueError, "unknown output_activation 'x'"),
+        (["MLPRegressor"], "output_activation", "x", ValueError, "unknown output_activation 'x'"),
+        *(
+            (["DenoisingAutoencoder"], "noise_level", value, error, f"noise_level.* {message}")
+            for value, error, message in [
+                (-1, ValueError, r"allowed: gaussian: stddev must be in \[0, inf\), got -1"),
+                ("x", TypeError, "must be a number, got 'x'"),
+                (True, TypeError, "must be a number, got True"),
+                (np.array([0.1]), TypeError, "must be a number"),
+            ]
+        ),
+        (["LogisticRegression"], "C", 1e-320, ValueError, "C must be larger, got .*: 1/C is inf"),
+        (["LogisticRegression"], "C", np.True_, TypeError, "C must be a number"),
+        (["LogisticRegression"], "solver", np.array([1, 2]), ValueError, "solver must be 'auto'"),
+        (["LogisticRegression"], "penalty", np.array(["l1"]), ValueError, "penalty must be 'auto'"),
+    ],
+)
+def test_bad_parameters_of_some(
+    names: list[str], parameter: str, value: Any, error: type[Exception], message: str
+) -> None:
+    for name in names:
+        X, y = data(name)
+        with pytest.raises(error, match=message):
+            make(name, **{parameter: value}).fit(X, y)
+
+
+@pytest.mark.parametrize(
+    ("name", "parameter", "value", "same"),
+    [
+        ("Autoencoder", "hidden_layer_sizes", np.array(3), 3),
+        ("Autoencoder", "hidden_layer_sizes", np.array([4, 3]), (4, 3)),
+        ("Autoencoder", "learning_rate", Decimal("0.25"), 0.25),
+        ("DenoisingAutoencoder", "noise_level", Decimal("0.5"), 0.5),
+        ("LogisticRegression", "C", Decimal("0.5"), 0.5),
+        ("LogisticRegression", "C", np.array(0.5), 0.5),
+    ],
+)
+def test_numbers_of_all_kinds(name: str, parameter: str, value: Any, same: Any) -> None:
+    X, y = data(name)
+    a, b = (make(name, **{parameter: given}).fit(X, y) for given in (value, same))
+    np.testing.assert_array_equal(output(a, X), output(b, X))
+
+
 @pytest.mark.parametrize("name", NETWORKS)
 def test_bad_validation_fraction(name: str) -> None:
     X, y = data(name)
-    for fraction, error in ((0, ValueError), (1.0, ValueError), ("half", TypeError)):
-        with pytest.raises(error, match="validation_fraction"):
+    for fraction, error in (
+        (0, ValueError),
+        (1.0, ValueError),
+        ("half", TypeError),
+        (np.array([0.1, 0.2]), TypeError),
+    ):
+        with pytest.raises(error, match="validation_fraction must be"):
             make(name, early_stopping=True, validation_fraction=fraction).fit(X, y)
 
 
@@ -473,6 +539,206 @@ def test_other_libraries_names_lead_to_ours(name: str, parameter: str, message: 
     named = [word for word in message.split() if "_" in word]
     assert parameter not in make(name).get_params()
     assert not named or named[0] in make(name).get_params() or named == ["leave"]
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("power", [1020, -1070])
+@pytest.mark.parametrize("n_samples", [20, None], ids=["few", "all"])
+@pytest.mark.parametrize("name", NETWORKS)
+def test_no_sum_of_sample_weights_overflows(name: str, n_samples: int | None, power: int) -> None:
+    X, y = data(name)
+    some = np.random.default_rng(0).permutation(len(X))[:n_samples]
+    X, y = X[some], y[some]
+    weights = np.random.default_rng(0).integers(0, 4, len(X)) / 4  # times 2^power, exactly
+    params = {"class_weight": "balanced"} if name == "MLPClassifier" else {}
+    expected, extreme = (
+        make(name, **params).fit(X, y, sample_weight=given)
+        for given in (weights, np.ldexp(weights, power))
+    )
+    np.testing.assert_array_equal(output(extreme, X), output(expected, X))
+    if name in TRANSFORMERS:
+        score = extreme.score(X, sample_weight=np.ldexp(weights, power))
+        assert score == extreme.score(X, sample_weight=weights)
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("params", [{}, {"class_weight": "balanced"}, {"solver": "lbfgs"}], ids=str)
+def test_sample_weights_whose_losses_overflow(params: dict[str, Any]) -> None:
+    X, y = data("LogisticRegression")
+    with pytest.raises(ValueError, match=r"^sample_weight, .* up to 1.*e\+308, .* overflow"):
+        make("LogisticRegression", **params).fit(X, y, sample_weight=np.full(len(X), 1e308))
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+def test_equal_samples_cannot_be_held_out(name: str) -> None:
+    y = {"MLPClassifier": ["a"] * 10, "MLPRegressor": [1.0] * 10}.get(name)
+    with pytest.raises(ValueError, match=r"early_stopping=True .* only one different sample"):
+        make(name, early_stopping=True).fit(np.ones((10, 3)), y)
+
+
+BAD_CLASS_WEIGHTS: list[tuple[Any, str]] = [
+    ({0: -2, 1: -1, 2: -1}, r"class_weight\[0\] must be finite and not negative, got -2"),
+    ({0: 1, 1: -1, 2: 1}, r"class_weight\[1\] must be finite and not negative, got -1"),
+    ({0: np.nan}, r"class_weight\[0\] must be finite and not negative, got nan"),
+    ({2: np.inf}, r"class_weight\[2\] must be finite and not negative, got inf"),
+    ({0: "a"}, r"class_weight\[0\] must be a number, got 'a'"),
+    ({0: None}, r"class_weight\[0\] must be a number, got None"),
+    ({0: 0, 1: 0, 2: 0}, "class_weight must be positive for a sample, but is 0 for all"),
+    ({0: 1, 7: 1}, "class_weight"),
+    ([1], r"class_weight must be a dict, 'balanced' or None, got \[1\]"),
+    ([{0: 1}], "class_weight must be a dict, 'balanced' or None"),
+    (5, "class_weight must be a dict, 'balanced' or None, got 5"),
+    ("equal", "class_weight must be a dict, 'balanced' or None, got 'equal'"),
+]
+
+
+@pytest.mark.parametrize(("weights", "message"), BAD_CLASS_WEIGHTS, ids=str)
+@pytest.mark.parametrize(
+    ("name", "method"), [*((name, "fit") for name in CLASSIFIERS), ("MLPClassifier", "partial_fit")]
+)
+def test_bad_class_weights(name: str, weights: Any, message: str, method: str) -> None:
+    X, y = data(name)
+    estimator = make(name, class_weight=weights)
+    more = {"classes": [0, 1, 2]} if method == "partial_fit" else {}
+    if isinstance(weights, str) and method == "partial_fit":
+        message = "class_weight='equal' needs all labels at once"
+    with pytest.raises((TypeError, ValueError), match=message):
+        getattr(estimator, method)(X, y, **more)
+    assert not hasattr(estimator, "model_")
+
+
+@pytest.mark.parametrize("name", CLASSIFIERS)
+@pytest.mark.parametrize(
+    ("weights", "given", "message"),
+    [
+        ({1: 0.0, 2: 0.0}, [0, 1, 1], "class_weight times sample_weight must be positive"),
+        ({1: 1e200}, [1, 1e200, 1], "class_weight times sample_weight must be finite"),
+    ],
+)
+def test_class_weights_that_spoil_sample_weights(
+    name: str, weights: Any, given: list[float], message: str
+) -> None:
+    X, y = data(name)
+    with pytest.raises(ValueError, match=message):
+        make(name, class_weight=weights).fit(X, y, sample_weight=np.array(given, float)[y])
+
+
+@pytest.mark.parametrize("other", [1, None, True, b"b"], ids=repr)
+@pytest.mark.parametrize("name", CLASSIFIERS)
+def test_labels_without_an_order(name: str, other: Any) -> None:
+    X, y = data(name)
+    labels = np.array([other if label else "a" for label in y], dtype=object)
+    kinds = " and ".join(sorted(["str", type(other).__name__]))
+    message = f"must hold labels of one type that has an order, got {kinds}"
+    with pytest.raises(TypeError, match=f"^y {message}"):
+        make(name).fit(X, labels)
+    if name in NETWORKS:
+        with pytest.raises(TypeError, match=f"^y_val {message}"):
+            make(name).fit(X, y, X_val=X, y_val=labels)
+
+
+BAD_WEIGHTS_OF_LABELS: list[Any] = [{0: 1}, [{0: 1}], [{0: 1}, {0: 1}, 2], "equal"]
+
+
+@pytest.mark.parametrize("weights", BAD_WEIGHTS_OF_LABELS, ids=str)
+def test_bad_class_weights_of_several_labels(weights: Any) -> None:
+    X, y = data("MLPClassifier")
+    several = np.eye(3, dtype=int)[y]
+    with pytest.raises((TypeError, ValueError), match="must be a list of 3 dicts, one a label"):
+        make("MLPClassifier", class_weight=weights).fit(X, several)
+    with pytest.raises(ValueError, match=r"class_weight\[1\]\[0\] must be .* not negative"):
+        make("MLPClassifier", class_weight=[{}, {0: -1}, {}]).fit(X, several)
+
+
+# ---- data that are none --------------------------------------------------------------------------
+
+
+def _held_out(name: str, X: Any, y: Any) -> dict[str, Any]:
+    return {"X_val": X} if name in TRANSFORMERS else {"X_val": X, "y_val": y}
+
+
+DATES = np.full((178, 13), np.datetime64("2020-01-01"))
+BAD_HELD_OUT: list[tuple[Any, type[Exception], str]] = [
+    (lambda X: np.where(X[3, 3] == X, np.nan, X), ValueError, "^Input X_val contains NaN"),
+    (lambda X: X[:, :5], ValueError, "^X_val has 5 features, but"),
+    (lambda X: X[0], ValueError, "^X_val: Expected 2D array"),
+    (lambda X: X[:0], ValueError, "^X_val: Found array with 0 sample"),
+    (lambda X: X * 1j, ValueError, "^X_val: Complex data not supported"),
+    (lambda X: X.astype(str), ValueError, "^X_val: dtype='numeric' is not compatible"),
+    (lambda X: DATES, TypeError, "^X_val must hold real numbers, got dtype datetime64"),
+    (lambda X: X * 1e39, ValueError, "^X_val has .* too large for float32 in row 0"),
+]
+
+
+@pytest.mark.parametrize(("change", "error", "message"), BAD_HELD_OUT)
+@pytest.mark.parametrize("name", NETWORKS)
+def test_bad_validation_inputs_are_called_by_their_name(
+    name: str, change: Any, error: type[Exception], message: str
+) -> None:
+    X, y = data(name)
+    held_out = change(X)
+    with pytest.raises(error, match=message):
+        make(name).fit(X, y, **_held_out(name, held_out, y[: len(held_out)]))
+    if name == "DenoisingAutoencoder":
+        message = message.replace("X_val", r"X_val\[0\]")
+        with pytest.raises(error, match=message):
+            make(name).fit(X, X, X_val=(held_out, X))
+
+
+def test_bad_validation_targets_are_called_by_their_name() -> None:
+    X, y = data("MLPRegressor")
+    low, high = (X - X.min()) / np.ptp(X), X - X.min()
+    crossentropy = {"loss": "binary_crossentropy", "output_activation": "sigmoid"}
+    for name, y_fit, X_val, message in [
+        ("Autoencoder", None, high, "^X_val, the target too, must lie in"),
+        ("DenoisingAutoencoder", None, high, "^X_val must lie in"),
+        ("DenoisingAutoencoder", low, (low, high), r"^X_val\[1\] must lie in"),
+        ("DenoisingAutoencoder", low, (low, high * 1e39), r"^X_val\[1\] has NaN, inf"),
+    ]:
+        with pytest.raises(ValueError, match=message):
+            make(name, **crossentropy).fit(low, y_fit, X_val=X_val)
+    with pytest.raises(ValueError, match=r"^y_val has NaN, infinity or a value too large"):
+        make("MLPRegressor").fit(X, y, X_val=X, y_val=y * 1e39)
+    X, y = data("MLPClassifier")
+    with pytest.raises(ValueError, match=r"^y_val must have as many samples as X_val, got 5"):
+        make("MLPClassifier").fit(X, y, X_val=X, y_val=y[:5])
+
+
+def test_an_error_of_a_callback_stays_as_it_is() -> None:
+    X, _ = data("Autoencoder")
+
+    def fail(epoch: int, logs: Any) -> None:
+        raise ValueError("validation_data[0]", 5)
+
+    with pytest.raises(ValueError, match="validation_data") as caught:
+        make("Autoencoder", callbacks=fail).fit(X, X_val=X)
+    assert caught.value.args == ("validation_data[0]", 5)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_dates_are_no_numbers(name: str) -> None:
+    X, y = data(name)
+    for dates in (DATES, DATES - DATES):
+        with pytest.raises(TypeError, match=r"X must hold real numbers, got dtype (date|time)"):
+            make(name).fit(dates, y)
+    with pytest.raises(TypeError, match="X must hold real numbers"):
+        output(make(name).fit(X, y), DATES)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_numbers_in_columns_of_categories(name: str) -> None:
+    X, y = data(name)
+    frame = pd.DataFrame({"a": np.arange(len(X)) % 3, "b": np.arange(len(X)) % 5}, dtype=float)
+    expected = output(make(name).fit(frame, y), frame)
+    texts = frame["a"].astype(str).astype("category")
+    for same in (frame.astype("category"), frame.assign(a=texts)):
+        fitted = make(name).fit(same, y)
+        np.testing.assert_array_equal(output(fitted, same), expected)
+        if name in TRANSFORMERS:
+            errors = fitted.reconstruction_error(same)
+            np.testing.assert_array_equal(errors, fitted.reconstruction_error(frame))
+    with pytest.raises(TypeError, match="X must hold real numbers, got dtype object"):
+        make(name).fit(frame.assign(a=("no " + frame["a"].astype(str)).astype("category")), y)
 
 
 # ---- masked arrays -------------------------------------------------------------------------------
@@ -530,7 +796,8 @@ def test_masked_values_are_refused(name: str, method: str, argument: str) -> Non
     arguments[argument] = (
         (_masked(X), y) if isinstance(value, tuple) else _masked(np.asarray(value))
     )
-    with pytest.raises(ValueError, match=f"^{argument} has masked values"):
+    part = r"\[0\]" if isinstance(value, tuple) else ""
+    with pytest.raises(ValueError, match=f"^{argument}{part} has masked values"):
         getattr(estimator, method)(**arguments)
     np.testing.assert_array_equal(output(estimator, X), before)
 
@@ -597,8 +864,10 @@ def test_a_checkpoint_belongs_to_one_fit(name: str, tmp_path: Path) -> None:
             estimator.fit(**{"X": X, "y": y, "checkpoint": path, **arguments})
         assert not hasattr(estimator, "model_")
         assert path.read_bytes() == before
-    with pytest.raises(TypeError, match="path"):
+    with pytest.raises(TypeError, match="checkpoint must be a path, got 5"):
         make(name).fit(X, y, checkpoint=5)
+    with pytest.raises(ValueError, match="checkpoint must be the path of a file, got ''"):
+        make(name).fit(X, y, checkpoint="")
 
 
 @pytest.mark.parametrize("name", NETWORKS)
@@ -667,7 +936,7 @@ REFUSED: list[tuple[list[str], dict[str, Any], Any, type[Exception], str]] = [
         "classes .* alone, got 3",
     ),
     (["MLPClassifier"], {}, lambda X, y: {"classes": [0, 1]}, ValueError, "those of the first"),
-    (["MLPClassifier"], {}, lambda X, y: {"y": np.eye(4)[y]}, ValueError, "3 labels, got 4"),
+    (["MLPClassifier"], {}, lambda X, y: {"y": np.eye(3)[y]}, ValueError, "y must hold one label"),
     (["MLPClassifier"], {}, lambda X, y: {"y": y + 0.5}, ValueError, "(?i)continuous"),
     (["MLPClassifier"], {"class_weight": "balanced"}, None, ValueError, "needs all labels at once"),
     (["MLPRegressor"], {}, lambda X, y: {"y": np.column_stack([y, y])}, ValueError, SIZES),

@@ -282,6 +282,21 @@ def test_pairs_are_checked() -> None:
         DenoisingAutoencoder(noise="gausian").fit(X)
 
 
+@pytest.mark.parametrize("method", ["fit", "partial_fit"])
+def test_clean_samples_of_one_feature_are_no_labels(method: str) -> None:
+    X = DIGITS[:50, 20:21]
+    fit = getattr(DenoisingAutoencoder(1, max_epochs=1, random_state=0), method)
+    with pytest.warns(UserWarning, match=r"is taken for labels.* shape \(n_samples, 1\)") as caught:
+        fit(X, X[:, 0])
+    assert caught[0].filename == __file__
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        for no_clean in (None, np.arange(50) % 3, (np.arange(50) % 3).astype(float), ["a"] * 50):
+            fit(X, no_clean)
+        fit(X, X)
+        getattr(DenoisingAutoencoder(1, max_epochs=1), method)(DIGITS[:50], X[:, 0])
+
+
 def test_codes_are_as_exact_as_float32_allows() -> None:
     X = DIGITS[:20].astype(np.float32)
     model = Autoencoder(4, max_epochs=1, random_state=0).fit(X)

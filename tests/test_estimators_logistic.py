@@ -386,6 +386,34 @@ def test_random_state_changes_nothing(state: Any) -> None:
         assert state.random() == np.random.default_rng(0).random()
 
 
+METHODS = ["predict", "predict_proba", "predict_log_proba", "decision_function"]
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("method", METHODS)
+def test_inputs_that_are_too_large(method: str) -> None:
+    X, y = IRIS
+    large = np.vstack([X[:3], 1e39 * X[:3]])
+    with pytest.raises(ValueError, match=r"X has .* too large for float32 in row 3"):
+        getattr(LogisticRegression(dtype="float32").fit(X, y), method)(large)
+    model = LogisticRegression().fit(X, y)
+    assert np.isfinite(getattr(model, method)(large)).all()
+    with pytest.raises(ValueError, match="X has values so large that the logits overflow in row 1"):
+        getattr(model, method)(np.vstack([X[:1], np.full((1, 4), 1.7e308)]))
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("solver", ["newton", "lbfgs"])
+@pytest.mark.parametrize("sign", [1, -1])
+def test_features_whose_squares_overflow(sign: int, solver: str) -> None:
+    X, y = IRIS
+    model = LogisticRegression(solver=solver)
+    with pytest.raises(ValueError, match=r"X has values up to 7.9e\+160 in magnitude, whose"):
+        model.fit(sign * X * 1e160, y)
+    assert not hasattr(model, "model_")
+    LogisticRegression(solver="newton").fit(sign * X * 1e150, y)
+
+
 def test_bad_labels() -> None:
     X, y = IRIS
     with pytest.raises(ValueError, match="at least two classes"):

@@ -112,6 +112,8 @@ def test_several_labels() -> None:
     np.testing.assert_array_equal(model.predict(X), expected > 0.5)
     parts = MLPClassifier((32,), random_state=0).partial_fit(X, y).partial_fit(X, y)
     assert parts.predict(X).shape == y.shape
+    with pytest.raises(ValueError, match="y must have 4 labels, got 3"):
+        parts.partial_fit(X, y[:, 1:])
     for loss in CLASSES_ONLY:
         with pytest.raises(ValueError, match="is for one label a sample, y has several"):
             MLPClassifier(loss=loss).fit(X, y)
@@ -145,8 +147,40 @@ def test_classes_of_partial_fit() -> None:
         model.partial_fit(X_DIGITS, Y_DIGITS, classes=[0, 1])
     with pytest.raises(ValueError, match="y must hold the classes"):
         model.partial_fit(X_DIGITS, Y_DIGITS + 5)
+    for bad, error, message in [
+        ([0, 1, 2, np.nan], ValueError, "classes must hold labels, got nan"),
+        ([0, 1, np.inf], ValueError, "classes must hold labels, got inf"),
+        (np.array(["a", np.nan], dtype=object), TypeError, "classes must hold labels of one type"),
+        (np.array([1, np.nan], dtype=object), ValueError, "classes must hold labels, got nan"),
+        ([None, "a"], TypeError, "classes must hold .* got NoneType and str"),
+        ([[0, 1, 2]], ValueError, "classes must have one dimension"),
+        ("abc", ValueError, "classes must have one dimension"),
+        ({0, 1}, ValueError, "classes must have one dimension"),
+        ([], ValueError, "classes must not be empty"),
+        (np.ma.masked_array([0, 1], [0, 1]), ValueError, "classes has masked values"),
+    ]:
+        with pytest.raises(error, match=message):
+            MLPClassifier((8,)).partial_fit(X_DIGITS, Y_DIGITS, classes=bad)
     with pytest.raises(ValueError, match="needs all labels at once"):
         MLPClassifier(class_weight="balanced").partial_fit(X_DIGITS, Y_DIGITS, classes=range(10))
+
+
+@pytest.mark.parametrize("several_first", [False, True])
+@pytest.mark.parametrize("method", ["fit", "partial_fit"])
+def test_a_classifier_stays_of_its_kind(method: str, several_first: bool) -> None:
+    kinds = [Y_DIGITS, np.eye(10, dtype=int)[Y_DIGITS]]
+    first, second = kinds[::-1] if several_first else kinds
+    model = MLPClassifier((8,), max_epochs=1, warm_start=True, random_state=0)
+    model.fit(X_DIGITS, first)
+    before = model.predict(X_DIGITS)
+    kind = "a column of 0 and 1 for each" if several_first else "one label a sample"
+    with pytest.raises(ValueError, match=f"y must hold {kind}.* as in the first fit, got shape"):
+        getattr(model, method)(X_DIGITS, second)
+    np.testing.assert_array_equal(model.predict(X_DIGITS), before)
+    with pytest.raises(ValueError, match=f"y_val must hold {kind}.* as in y, got shape"):
+        model.fit(X_DIGITS, first, X_val=X_DIGITS, y_val=second)
+    model.set_params(warm_start=False).fit(X_DIGITS, second)
+    assert model.multilabel_ != several_first
 
 
 def test_validation_needs_both() -> None:

@@ -233,8 +233,13 @@ def test_hidden_layers_have_sparse_codes_but_no_dictionary() -> None:
     assert ((model.transform(DIGITS) > 0).sum(axis=1) <= 4).all()
     with pytest.raises(AttributeError, match="without hidden layers only"):
         _ = model.components_
-    with pytest.raises(AttributeError, match="not fitted"):
-        _ = SparseAutoencoder().components_
+
+
+@pytest.mark.parametrize("attribute", ["components_", "dead_units_"])
+def test_attributes_of_what_is_not_fitted(attribute: str) -> None:
+    with pytest.raises(AttributeError, match=r"^the estimator is not fitted yet: call fit$"):
+        getattr(SparseAutoencoder(), attribute)
+    assert not hasattr(SparseAutoencoder(), attribute)
 
 
 def test_digits_need_few_active_units() -> None:
@@ -247,12 +252,52 @@ def test_digits_need_few_active_units() -> None:
     assert model.reconstruction_error(DIGITS).mean() < 0.8 * error
 
 
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize(
+    ("dtype", "scale"), [("float32", 1e38), ("float32", 1e300), ("float64", 1e160)]
+)
+@pytest.mark.parametrize("tied", [False, True])
+def test_samples_that_are_too_large(tied: bool, dtype: str, scale: float) -> None:
+    if tied and dtype == "float64":
+        scale = 1e307
+    X = DIGITS * scale * 16
+    model = SparseAutoencoder(20, tied_weights=tied, dtype=dtype, max_epochs=1)
+    with pytest.raises(ValueError, match=f"^X has values too large for a dictionary in {dtype}"):
+        model.fit(X)
+    assert not hasattr(model, "model_")
+
+
+@pytest.mark.parametrize(("units", "active"), [(3, 3), (8, 8), (64, 8)])
+def test_few_units_are_active_by_default(units: int, active: int) -> None:
+    a, b = (
+        SparseAutoencoder(units, max_epochs=1, random_state=0, **given).fit(DIGITS)
+        for given in ({}, {"n_active": active})
+    )
+    assert a.model_.layers[0].activation == Activation("top_k", k=active)
+    np.testing.assert_array_equal(a.components_, b.components_)
+
+
 @pytest.mark.parametrize(
     ("params", "error", "message"),
     [
         ({"n_active": None}, ValueError, "nothing makes the code sparse"),
         ({"n_active": 0}, ValueError, "n_active must be at least 1"),
         ({"n_active": 2.5}, TypeError, "n_active must be an integer"),
+        ({"n_active": "all"}, TypeError, "n_active must be an integer, 'auto' or None, got 'all'"),
+        ({"n_active": 65}, ValueError, "n_active must be at most n_components=64, got 65"),
+        ({"n_components": 4, "n_active": 5}, ValueError, "n_active must be at most n_components=4"),
+        ({"code_activation": "rleu"}, ValueError, "Did you mean 'relu'"),
+        ({"code_activation": 5}, TypeError, "code_activation"),
+        (
+            {"revive_dead_units": "no", "hidden_layer_sizes": (8,)},
+            TypeError,
+            "revive_dead_units must be True or False",
+        ),
+        (
+            {"revive_dead_units": 1, "optimizer": "lbfgs"},
+            TypeError,
+            "revive_dead_units must be True or False",
+        ),
         (
             {"n_active": None, "activity_regularizer": "l1", "code_activation": "rel"},
             ValueError,

@@ -179,6 +179,21 @@ def test_save_refuses_unknown_suffixes(tmp_path: Path) -> None:
         MAKERS["learning"]().save(tmp_path / "a.doc")
 
 
+@pytest.mark.parametrize(
+    ("path", "error", "message"),
+    [
+        (None, TypeError, "^path must be a path, got None"),
+        (1, TypeError, "^path must be a path, got 1"),
+        ("", ValueError, "^path must be the path of a file, got ''"),
+        ("a.doc", ValueError, r"^path='a\.doc' has the suffix '\.doc'"),
+        ("no/such/folder/a.png", FileNotFoundError, "^path='no/such/folder/a.png': there is no"),
+    ],
+)
+def test_save_refuses_paths_by_name(path: Any, error: type[Exception], message: str) -> None:
+    with pytest.raises(error, match=message):
+        MAKERS["learning"]().save(path)
+
+
 # --------------------------------------------------------------------------------- learning curves
 
 
@@ -374,11 +389,15 @@ def test_labels_of_all_kinds(y: Any, n_scatters: int, legend: int) -> None:
         ({"components": (1, 1)}, "two different indices"),
         ({"components": "tsne"}, "allowed are 'pca'"),
         ({"y": [1, 2]}, r"y must have shape \(200,\)"),
+        ({"y": np.zeros((200, 1))}, r"y must have one dimension, got shape \(200, 1\)"),
+        ({"y": ["a", None] * 100}, "y must hold labels of one type .*, got NoneType and str"),
+        ({"y": [None, 1] * 100}, "y must hold labels of one type .*, got NoneType and int"),
+        ({"y": [(1, 2), "a"] * 100}, "y must hold one label a sample"),
         ({"legend": "off"}, "allowed are 'auto'"),
     ],
 )
 def test_latent_space_refuses(arguments: dict[str, Any], message: str) -> None:
-    with pytest.raises(ValueError, match=message):
+    with pytest.raises((TypeError, ValueError), match=message):
         plotting.LatentSpaceDisplay.from_predictions(CODE, **arguments)
 
 
@@ -560,10 +579,11 @@ def test_every_sample_is_in_a_bar_of_its_group(scale: str) -> None:
         ({"errors": {"a": [1.0]}, "y": [0]}, "y must be None"),
         ({"errors": [0.0], "scale": "log"}, "all are 0"),
         ({"errors": [1.0, 2.0], "y": [1]}, "y must have shape"),
+        ({"errors": [1.0, 2.0], "y": ["a", None]}, "y must hold labels of one type"),
     ],
 )
 def test_error_distribution_refuses(arguments: dict[str, Any], message: str) -> None:
-    with pytest.raises(ValueError, match=message):
+    with pytest.raises((TypeError, ValueError), match=message):
         plotting.ErrorDistributionDisplay.from_predictions(**arguments)
 
 

@@ -9,9 +9,11 @@ import numpy.typing as npt
 from sklearn.base import ClassNamePrefixFeaturesOutMixin, TransformerMixin
 from sklearn.utils.validation import check_is_fitted
 
-from pyae._arguments import boolean, positive_int
-from pyae._arrays import Floats, as_samples, as_weights
+from pyae._arguments import boolean, layer_size
+from pyae._arrays import Floats, as_samples, as_weights, within_reach
 from pyae._parts import tail
+from pyae.activations import Activation
+from pyae.activations import resolve as resolve_activation
 from pyae.estimators._base import (
     NetworkEstimator,
     Samples,
@@ -232,7 +234,9 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, NetworkEsti
             A parameter, the data's shape or a value is not allowed; the message names it.
         """
         samples = self._samples(X, sample_weight, reset=not self._goes_on())
-        validation = None if X_val is None else Samples(self._validation_inputs(X_val))
+        validation = None
+        if X_val is not None:
+            validation = Samples(self._validation_inputs(X_val), names=("X_val", "X_val"))
         return self._fit(samples, validation, checkpoint=checkpoint)
 
     @all_or_nothing
@@ -284,7 +288,7 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, NetworkEsti
 
     def _layers(self, n_features: int) -> tuple[list[Dense], list[Dense]]:
         """Return the layers of the encoder and of the decoder."""
-        n_components = positive_int(self.n_components, "n_components")
+        n_components = layer_size(self.n_components, "n_components")
         sizes = as_sizes(self.hidden_layer_sizes, "hidden_layer_sizes")
         activations = as_activations(self.activation, len(sizes), "activation")
         tied = boolean(self.tied_weights, "tied_weights")
@@ -314,7 +318,8 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, NetworkEsti
                 activity_regularizer=self.activity_regularizer,
             )
         )
-        outputs: list[tuple[int, Any]] = [*back, (n_features, self.output_activation)]
+        output_activation = resolve_activation(self.output_activation, "output_activation")
+        outputs = [*back, (n_features, output_activation)]
         if tied:
             pairs = zip(outputs, encoder[::-1], strict=True)
             decoder = [Dense(*output, tied_to=layer) for output, layer in pairs]
@@ -322,8 +327,8 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, NetworkEsti
             decoder = [dense(*output) for output in outputs]
         return encoder, decoder
 
-    def _code_activation(self) -> Any:
-        return self.code_activation
+    def _code_activation(self) -> Activation:
+        return resolve_activation(self.code_activation, "code_activation")
 
     # ---- use -------------------------------------------------------------------------------------
 
@@ -469,6 +474,8 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, NetworkEsti
 
     def _score(self, inputs: Any, targets: Any, sample_weight: Any) -> float:
         weights = as_weights(sample_weight, "sample_weight", len(inputs), np.float64)
+        if weights is not None:
+            weights = within_reach(weights)
         t = np.asarray(targets, dtype=np.float64)
         unexplained = np.average(np.square(t - self._reconstruct(inputs)), axis=0, weights=weights)
         mean = np.average(t, axis=0, weights=weights)

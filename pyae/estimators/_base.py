@@ -15,8 +15,8 @@ from sklearn.model_selection import train_test_split
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 
-from pyae._arguments import boolean, number, positive_int, seed_of, verbosity
-from pyae._arrays import Floats, as_weights
+from pyae._arguments import boolean, items, layer_size, number, positive_int, seed_of, verbosity
+from pyae._arrays import Floats, as_weights, within_reach
 from pyae.activations import Activation
 from pyae.activations import resolve as resolve_activation
 from pyae.callbacks import (
@@ -71,6 +71,7 @@ class Samples:
     X: npt.NDArray[Any]  # (n_samples, n_features)
     y: npt.NDArray[Any] | None = None  # (n_samples,) or (n_samples, n_outputs)
     weights: Floats | None = None  # (n_samples,), float64
+    names: tuple[str, str] = ("X", "y")  # what the caller calls X and what is to come out
 
     def __len__(self) -> int:
         return len(self.X)
@@ -78,14 +79,18 @@ class Samples:
     def take(self, rows: npt.NDArray[Any]) -> Samples:
         """Return some of the samples."""
         y = None if self.y is None else self.y[rows]
-        return Samples(self.X[rows], y, None if self.weights is None else self.weights[rows])
+        weights = None if self.weights is None else self.weights[rows]
+        return dataclasses.replace(self, X=self.X[rows], y=y, weights=weights)
 
     def weighted(self) -> Samples:
         """Return them without those of weight 0, the other weights scaled to a mean of 1.
 
         So an integer weight means as much as repeating the sample, whatever the weights' scale.
         """
-        used = self.used()
+        samples = self
+        if self.weights is not None:
+            samples = dataclasses.replace(self, weights=within_reach(self.weights))
+        used = samples.used()
         if used.weights is None:
             return used
         return dataclasses.replace(used, weights=used.weights / used.weights.mean())
@@ -110,6 +115,13 @@ class Samples:
             return self
         weights = np.bincount(group.ravel(), self.weights).astype(np.float64)
         return dataclasses.replace(self.take(first), weights=weights)
+
+    def name_in(self, error: Exception) -> None:
+        """Let an error of `Sequential.fit` call validation data what the caller does."""
+        text = str(error.args[0]) if error.args else ""
+        for i, name in enumerate(self.names):
+            text = text.replace(f"validation_data[{i}]", name)
+        error.args = (text,)
 
     def as_validation(self) -> tuple[Any, Any, Any]:
         """Return them as `Sequential.fit` takes them."""
@@ -148,9 +160,9 @@ class NetworkEstimator(BaseEstimator):
         inputs = self._inputs(X)
         return self.model_.predict(inputs)
 
-    def _validation_inputs(self, X: Any) -> npt.NDArray[Any]:
+    def _validation_inputs(self, X: Any, name: str = "X_val") -> npt.NDArray[Any]:
         """Return checked inputs to validate on, after those of the fit."""
-        return np.asarray(validate_data(self, X, name="X_val", reset=False, dtype="numeric"))
+        return np.asarray(validate_data(self, X, name=name, reset=False, dtype="numeric"))
 
     def _goes_on(self) -> bool:
         """Whether fit goes on from what is fitted."""
@@ -158,6 +170,12 @@ class NetworkEstimator(BaseEstimator):
 
     def _is_fitted(self) -> bool:
         return hasattr(self, "model_")
+
+    def _fitted_model(self) -> Sequential:
+        """Return the network for a property, which may raise an AttributeError only."""
+        if not self._is_fitted():
+            raise AttributeError("the estimator is not fitted yet: call fit")
+        return self.model_
 
     # ---- training --------------------------------------------------------------------------------
 
@@ -229,6 +247,10 @@ class NetworkEstimator(BaseEstimator):
                 verbose=verbose,
                 checkpoint=saver,
             )
+        except (TypeError, ValueError) as error:
+            if model.history is before and validation is not None:  # it was refused
+                validation.name_in(error)
+            raise
         finally:
             if model.history is not before:
                 self._keep(model, resume)
@@ -307,7 +329,8 @@ class NetworkEstimator(BaseEstimator):
         n_samples = len(samples)
         if n_samples < 2:
             raise ValueError(
-                f"early_stopping=True needs samples to validate on, but n_samples={n_samples}"
+                "early_stopping=True needs samples to validate on, but there is only one different "
+                "sample of positive weight"
             )
         n_held_out = min(max(round(fraction * n_samples), 1), n_samples - 1)
         labels = None
@@ -328,7 +351,7 @@ class NetworkEstimator(BaseEstimator):
         """Return samples with corrupted inputs and clean targets: what training minimises."""
         clean = samples.X if samples.y is None else samples.y
         X = corrupted(samples.X, noise, self._seed(), self.dtype)
-        return Samples(X, clean, samples.weights)
+        return dataclasses.replace(samples, X=X, y=clean)
 
     # ---- parameters ------------------------------------------------------------------------------
 
@@ -442,11 +465,12 @@ def as_sizes(value: Any, name: str) -> tuple[int, ...]:
     ValueError
         One is not positive.
     """
-    if isinstance(value, str | bytes | Mapping):
-        raise TypeError(f"{name} must be a sequence of integers, got {value!r}")
-    if not isinstance(value, Iterable):
-        value = (value,)
-    return tuple(positive_int(size, f"{name}[{i}]") for i, size in enumerate(value))
+    one = isinstance(value, np.ndarray) and not value.ndim
+    if isinstance(value, Iterable) and not one:
+        sizes = items(value, name, "a sequence of integers")
+    else:
+        sizes = [value]
+    return tuple(layer_size(size, f"{name}[{i}]") for i, size in enumerate(sizes))
 
 
 def as_activations(value: Any, n_layers: int, name: str) -> list[Activation]:

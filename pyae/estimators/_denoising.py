@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from typing import Any
 
 import numpy as np
@@ -9,7 +10,8 @@ import numpy.typing as npt
 from sklearn.utils.validation import check_array
 
 from pyae import noise as noise_module
-from pyae._arrays import Floats, require_unmasked
+from pyae._arguments import number
+from pyae._arrays import Floats, as_real_array, require_unmasked
 from pyae._spec import unknown_name
 from pyae.estimators._autoencoder import Autoencoder
 from pyae.estimators._base import Samples, all_or_nothing
@@ -195,7 +197,8 @@ class DenoisingAutoencoder(Autoencoder):
             Clean samples; noisy ones where `y` holds clean ones.
         y : array_like or frame of shape (n_samples, n_features), optional
             The clean samples that X's noisy ones came from. Labels, of shape (n_samples,), are
-            ignored: a pipeline hands them on.
+            ignored: a pipeline hands them on. So clean samples of one feature need the shape
+            (n_samples, 1); numbers with fractions are warned of there.
         sample_weight : array_like of shape (n_samples,), optional
             Factors of the samples' losses; their scale does not matter.
         X_val : array_like or frame, or a tuple (noisy, clean) of these, optional
@@ -213,6 +216,11 @@ class DenoisingAutoencoder(Autoencoder):
         ------
         TypeError, ValueError
             A parameter, the data's shape or a value is not allowed; the message names it.
+
+        Warns
+        -----
+        UserWarning
+            X has one feature, and y of shape (n_samples,), which is ignored, may be clean samples.
         """
         samples, noise = self._pairs(X, y, sample_weight, reset=not self._goes_on())
         validation = None
@@ -224,8 +232,9 @@ class DenoisingAutoencoder(Autoencoder):
                     "otherwise"
                 )
             held_out, clean = X_val if paired else (X_val, None)
-            inputs = self._validation_inputs(held_out)
-            validation = Samples(inputs, _clean(clean, inputs.shape, "X_val[1]"))
+            names = ("X_val[0]", "X_val[1]") if paired else ("X_val", "X_val")
+            inputs = self._validation_inputs(held_out, names[0])
+            validation = Samples(inputs, _clean(clean, inputs.shape, names[1]), names=names)
         return self._fit(samples, validation, noise, checkpoint=checkpoint)
 
     @all_or_nothing
@@ -237,8 +246,8 @@ class DenoisingAutoencoder(Autoencoder):
         X : array_like or frame of shape (n_samples, n_features)
             Clean samples; noisy ones where `y` holds clean ones.
         y : array_like or frame of shape (n_samples, n_features), optional
-            The clean samples that X's noisy ones came from; labels, of shape (n_samples,), are
-            ignored.
+            The clean samples that X's noisy ones came from, as in `fit`; labels, of shape
+            (n_samples,), are ignored.
         sample_weight : array_like of shape (n_samples,), optional
             Factors of the samples' losses.
 
@@ -318,6 +327,12 @@ class DenoisingAutoencoder(Autoencoder):
         samples = self._samples(X, sample_weight, reset=reset)
         clean = _clean(y, samples.X.shape, "y")
         if clean is None:
+            if samples.X.shape[1] == 1 and _has_fractions(y):
+                warnings.warn(
+                    "y of shape (n_samples,) is taken for labels, and ignored: clean samples of "
+                    "one feature need the shape (n_samples, 1), as of y.reshape(-1, 1)",
+                    stacklevel=4,  # from fit's caller
+                )
             return samples, noise
         return Samples(samples.X, clean, samples.weights), None
 
@@ -326,7 +341,12 @@ class DenoisingAutoencoder(Autoencoder):
         if isinstance(self.noise, str):
             if self.noise not in _BY_NAME:
                 raise unknown_name("noise", self.noise, _BY_NAME)
-            by_name: noise_module.Noise = _BY_NAME[self.noise](self.noise_level)
+            level = number(self.noise_level, "noise_level")
+            try:
+                by_name: noise_module.Noise = _BY_NAME[self.noise](level)
+            except ValueError as error:  # the core knows the limits
+                given = f"noise_level={self.noise_level!r}"
+                raise ValueError(f"{given} is not allowed: {error}") from None
             return by_name
         return noise_module.resolve_noise(self.noise)
 
@@ -338,12 +358,18 @@ _BY_NAME: dict[str, Any] = {
 }
 
 
+def _has_fractions(y: Any) -> bool:
+    """Whether y holds numbers that are no labels."""
+    numbers = np.asarray(y)
+    return numbers.dtype.kind == "f" and bool((numbers != np.round(numbers)).any())
+
+
 def _clean(y: Any, shape: tuple[int, ...], name: str) -> npt.NDArray[Any] | None:
     """Return clean samples of a shape, or None where there are none but labels perhaps."""
     if y is None or np.asarray(y).ndim == 1:
         return None
     require_unmasked(y, name)
-    clean = np.asarray(check_array(y, dtype="numeric", input_name=name))
+    clean = as_real_array(check_array(y, dtype="numeric", input_name=name), name)
     if clean.shape != shape:
         raise ValueError(
             f"{name} must hold the clean samples, of the shape {shape} of the noisy ones, or be "

@@ -45,18 +45,29 @@ def initialise(model: Sequential, X: npt.NDArray[Any], weights: Floats | None, s
     n_components, n_features = model.layers[0].units, X.shape[1]
     directions = rng.normal(size=(n_components, n_features))  # V
     directions /= np.linalg.norm(directions, axis=1, keepdims=True)
-    mean = np.average(X, axis=0, weights=weights)
-    encoder = [directions.T, -directions @ mean]
-    if model.layers[1].tied_to is not None:  # the scale of both is 1
-        model.set_weights([*encoder, mean])
-        return
-    model.set_weights([*encoder, directions, mean])
-    some = X[:: -(-len(X) // _ROWS)]  # evenly spread: samples may be sorted
-    outputs = np.subtract(model.predict(some), mean, dtype=np.float64)
-    wanted, size = np.sum((some - mean) * outputs), np.sum(np.square(outputs))
-    if wanted > 0:
-        encoder = [wanted / size * array for array in encoder]
-        model.set_weights([*encoder, directions, mean])
+    with np.errstate(over="ignore", invalid="ignore"):  # told by name
+        mean = np.average(X, axis=0, weights=weights)
+        encoder = [directions.T, -directions @ mean]
+        if model.layers[1].tied_to is not None:  # the scale of both is 1
+            _start(model, [*encoder, mean])
+            return
+        _start(model, [*encoder, directions, mean])
+        some = X[:: -(-len(X) // _ROWS)]  # evenly spread: samples may be sorted
+        outputs = np.subtract(model.predict(some), mean, dtype=np.float64)
+        wanted, size = np.sum((some - mean) * outputs), np.sum(np.square(outputs))
+        if not wanted <= 0:
+            encoder = [wanted / size * array for array in encoder]
+            _start(model, [*encoder, directions, mean])
+
+
+def _start(model: Sequential, weights: list[Floats]) -> None:
+    """Give a network the weights that were found, which are finite unless X is too large."""
+    if not all(np.isfinite(array.astype(model.dtype)).all() for array in weights):
+        raise ValueError(
+            f"X has values too large for a dictionary in {model.dtype.name}: bring its features to "
+            "a smaller scale"
+        )
+    model.set_weights(weights)
 
 
 class Upkeep(Callback):

@@ -7,6 +7,7 @@ and columns in another order than in the fit as the right ones.
 
 from __future__ import annotations
 
+import re
 import sys
 from typing import Any
 
@@ -15,7 +16,7 @@ import numpy.typing as npt
 import sklearn
 from sklearn.utils import validation
 
-from pyae._arrays import require_unmasked
+from pyae._arrays import as_real_array, require_unmasked
 
 _ASKS_BY_PROTOCOL = tuple(int(part) for part in sklearn.__version__.split(".")[:2]) < (1, 9)
 
@@ -64,4 +65,14 @@ def validate_data(estimator: Any, X: Any, *args: Any, name: str = "X", **kwargs:
         polars = sys.modules.get("polars")  # who has a frame of it has imported it
         if polars is not None and isinstance(X, polars.DataFrame):
             X = _Interchanged(X)
-    return validation.validate_data(estimator, X, *args, **kwargs)
+    try:
+        checked = validation.validate_data(estimator, X, *args, **kwargs)
+    except (TypeError, ValueError) as error:
+        if name == "X":
+            raise
+        kind = TypeError if isinstance(error, TypeError) else ValueError
+        text = re.sub(r"\bX\b", name, str(error))  # which calls it X, if anything
+        raise kind(text if name in text else f"{name}: {text}") from None
+    if isinstance(checked, tuple):
+        return (as_real_array(checked[0], name), *checked[1:])
+    return as_real_array(checked, name)

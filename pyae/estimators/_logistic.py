@@ -11,8 +11,8 @@ from sklearn.base import ClassifierMixin
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils.validation import check_is_fitted
 
-from pyae._arguments import boolean, not_negative, number, positive_int, seed_of, verbosity
-from pyae._arrays import Floats, as_weights
+from pyae._arguments import boolean, choice, not_negative, number, positive_int, seed_of, verbosity
+from pyae._arrays import Floats, as_inputs, as_weights
 from pyae.callbacks import EarlyStopping, resolve_callbacks
 from pyae.estimators._base import NetworkEstimator, Samples, all_or_nothing
 from pyae.estimators._classes import as_labels, classes_of, numbers_of, with_class_weight
@@ -51,7 +51,8 @@ class LogisticRegression(ClassifierMixin, NetworkEstimator):
     fit_intercept : bool, default True
         Whether each row of coefficients has an intercept; it is not penalised.
     class_weight : dict, "balanced" or None, default None
-        Factors of the classes' losses; "balanced": inversely proportional to their frequencies.
+        Factors of the classes' losses, not negative; "balanced": inversely proportional to their
+        frequencies.
     solver : {"auto", "newton", "lbfgs"}, default "auto"
         Newton's method, or `pyae.optimizers.LBFGS` on the network. Above 1,000 parameters, where
         there is no L1 penalty, Newton's steps are found by conjugate gradients, and else by its
@@ -214,6 +215,7 @@ class LogisticRegression(ClassifierMixin, NetworkEstimator):
         assert samples.y is not None
         objective = Objective(samples, len(classes), fit_intercept, l1, l2)
         start = self._start(classes) if goes_on else np.zeros(objective.size)
+        _refuse_large(objective)
         goal = tol * objective.value_and_gradient(np.zeros(objective.size))[0]
         self.classes_ = classes
         if self._chosen_solver(objective.size) == "newton":
@@ -239,8 +241,7 @@ class LogisticRegression(ClassifierMixin, NetworkEstimator):
         return self
 
     def _chosen_solver(self, n_parameters: int) -> str:
-        if self.solver not in ("auto", "newton", "lbfgs"):
-            raise ValueError(f"solver must be 'auto', 'newton' or 'lbfgs', got {self.solver!r}")
+        choice(self.solver, "solver", ("auto", "newton", "lbfgs"))
         if self.solver == "auto":
             return "newton" if n_parameters <= _SMALL else "lbfgs"
         return self.solver
@@ -315,7 +316,8 @@ class LogisticRegression(ClassifierMixin, NetworkEstimator):
 
     def _penalties(self) -> tuple[float, float]:
         """Return the factors of L1 and L2 in the objective, divided by the one of the loss."""
-        if not number(self.C, "C") > 0:
+        C = number(self.C, "C")
+        if not C > 0:
             raise ValueError(f"C must be positive, got {self.C!r}")
         ratio = not_negative(self.l1_ratio, "l1_ratio")
         if ratio > 1:
@@ -323,9 +325,9 @@ class LogisticRegression(ClassifierMixin, NetworkEstimator):
         if self.penalty is None:
             return 0.0, 0.0
         allowed = {"auto": (ratio,), "elasticnet": (ratio,), "l2": (0,), "l1": (0, 1)}
-        if not isinstance(self.penalty, str) or self.penalty not in allowed:
-            names = ", ".join(map(repr, allowed))
-            raise ValueError(f"penalty must be {names} or None, got {self.penalty!r}")
+        choice(self.penalty, "penalty", (*allowed, None))
+        if np.inf == 1 / C:
+            raise ValueError(f"C must be larger, got {self.C!r}: 1/C is infinite")
         if ratio not in allowed[self.penalty]:
             raise ValueError(
                 f"penalty={self.penalty!r} and l1_ratio={self.l1_ratio!r} contradict each other: "
@@ -333,7 +335,7 @@ class LogisticRegression(ClassifierMixin, NetworkEstimator):
             )
         if self.penalty == "l1":
             ratio = 1.0
-        return ratio / self.C, (1 - ratio) / self.C
+        return ratio / C, (1 - ratio) / C
 
     def _start(self, classes: npt.NDArray[Any]) -> Vector:
         """Return the fitted coefficients to go on from."""
@@ -359,9 +361,7 @@ class LogisticRegression(ClassifierMixin, NetworkEstimator):
         return weights[1] if len(weights) > 1 else np.zeros(weights[0].shape[1], self.dtype)
 
     def _fitted_weights(self) -> list[Floats]:
-        if not self._is_fitted():
-            raise AttributeError("the estimator is not fitted yet: call fit")
-        return self.model_.get_weights()
+        return self._fitted_model().get_weights()
 
     def decision_function(self, X: Any) -> Floats:
         """Return the logits: ``X coef_.T + intercept_``.
@@ -383,8 +383,11 @@ class LogisticRegression(ClassifierMixin, NetworkEstimator):
         TypeError, ValueError
             The data's shape or a value is not allowed.
         """
-        inputs = self._inputs(X)
-        logits = inputs.astype(self.model_.dtype, copy=False) @ self.coef_.T + self.intercept_
+        inputs = as_inputs(self._inputs(X), "X", self.model_.dtype)
+        with np.errstate(over="ignore", invalid="ignore"):  # told below
+            logits = inputs @ self.coef_.T + self.intercept_
+        # One infinite logit still says which class; of several, a softmax makes NaN.
+        _refuse_overflow(np.isnan(logits) if logits.shape[1] == 1 else ~np.isfinite(logits))
         return np.asarray(logits[:, 0] if logits.shape[1] == 1 else logits)
 
     def predict_proba(self, X: Any) -> Floats:
@@ -408,6 +411,7 @@ class LogisticRegression(ClassifierMixin, NetworkEstimator):
             The data's shape or a value is not allowed.
         """
         p = self._predict(X)
+        _refuse_overflow(np.isnan(p))
         return np.column_stack([1 - p[:, 0], p[:, 0]]) if p.shape[1] == 1 else p
 
     def predict_log_proba(self, X: Any) -> Floats:
@@ -459,3 +463,27 @@ class LogisticRegression(ClassifierMixin, NetworkEstimator):
         z = self.decision_function(X)
         numbers = (z > 0).astype(int) if z.ndim == 1 else z.argmax(axis=1)
         return np.asarray(self.classes_[numbers])
+
+
+def _refuse_large(objective: Objective) -> None:
+    """Raise a ValueError where the weighted squares that curvature is made of overflow."""
+    X, weights = objective.inputs, objective.sample_weights
+    most = np.sqrt(np.finfo(np.float64).max / objective.size)
+    largest = max(X.max(), -X.min())
+    if largest > most:
+        raise ValueError(
+            f"X has values up to {largest:.3g} in magnitude, whose squares overflow: bring its "
+            "features to a smaller scale"
+        )
+    if weights is not None and max(largest, 1) * np.sqrt(max(weights.max(), 1)) > most:
+        raise ValueError(
+            f"sample_weight, or class_weight times it, is up to {weights.max():.3g}, and with "
+            f"values of X up to {largest:.3g} the losses overflow: make the weights smaller"
+        )
+
+
+def _refuse_overflow(overflown: npt.NDArray[np.bool_]) -> None:
+    """Raise a ValueError where what came of a row of X is marked: (n_samples, n_columns)."""
+    if overflown.any():
+        row = overflown.any(axis=1).argmax()
+        raise ValueError(f"X has values so large that the logits overflow in row {row}")

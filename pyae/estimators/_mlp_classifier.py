@@ -11,7 +11,14 @@ from sklearn.base import ClassifierMixin
 from pyae import losses
 from pyae._arrays import Floats, as_weights
 from pyae.estimators._base import Samples, all_or_nothing
-from pyae.estimators._classes import as_labels, classes_of, numbers_of, with_class_weight
+from pyae.estimators._classes import (
+    as_known,
+    as_labels,
+    classes_of,
+    numbers_of,
+    require_kind,
+    with_class_weight,
+)
 from pyae.estimators._frames import validate_data
 from pyae.estimators._mlp import Perceptron
 from pyae.estimators._other_names import TRAINING, naming
@@ -41,8 +48,9 @@ class MLPClassifier(ClassifierMixin, Perceptron):
         A penalty on all kernels (see `pyae.regularizers`).
     activity_regularizer : str or Regularizer, optional
         A penalty on the hidden layers' outputs.
-    class_weight : dict, "balanced" or None, default None
-        Factors of the classes' losses; "balanced": inversely proportional to their frequencies.
+    class_weight : dict, list of dict, "balanced" or None, default None
+        Factors of the classes' losses, not negative; "balanced": inversely proportional to their
+        frequencies. A list has a dict for each of several labels.
     optimizer : str or Optimizer, default "adam"
         See `pyae.optimizers`.
     learning_rate : "auto", "cosine", float, Schedule or None, default "auto"
@@ -250,7 +258,7 @@ class MLPClassifier(ClassifierMixin, Perceptron):
                 raise ValueError("classes must be passed on the first call to partial_fit")
             known = self.classes_ if fitted else classes_of(labels)
         else:
-            known = np.unique(np.asarray(classes))
+            known = as_known(classes)
             if fitted and not np.array_equal(known, self.classes_):
                 raise ValueError(
                     f"classes must be those of the first call, {self.classes_.tolist()}, "
@@ -270,6 +278,8 @@ class MLPClassifier(ClassifierMixin, Perceptron):
         checkpoint: Any = None,
     ) -> Any:
         multilabel = labels.ndim == 2
+        if self._is_fitted() if incremental else self._goes_on():
+            require_kind(labels, self.multilabel_, "y", "the first fit")
         loss, output = self._loss_and_output(len(classes), multilabel)
         weights = as_weights(sample_weight, "sample_weight", len(X), np.float64)
         weights = with_class_weight(self.class_weight, labels, weights)
@@ -279,9 +289,16 @@ class MLPClassifier(ClassifierMixin, Perceptron):
         if (X_val is None) != (y_val is None):
             raise ValueError("X_val and y_val must be given together")
         if X_val is not None:
-            of_validation = numbers_of(as_labels(y_val, "y_val"), classes, "y_val")
-            targets = _targets(of_validation, loss, output)
-            validation = Samples(self._validation_inputs(X_val), targets)
+            labels = as_labels(y_val, "y_val")
+            require_kind(labels, multilabel, "y_val", "y")
+            targets = _targets(numbers_of(labels, classes, "y_val"), loss, output)
+            inputs = self._validation_inputs(X_val)
+            if len(inputs) != len(targets):
+                raise ValueError(
+                    "y_val must have as many samples as X_val, got "
+                    f"{len(targets)} and {len(inputs)}"
+                )
+            validation = Samples(inputs, targets, names=("X_val", "y_val"))
         self._train(
             [*self._hidden_layers(), output],
             samples,

@@ -9,6 +9,7 @@ from sklearn.base import RegressorMixin
 from sklearn.utils.validation import check_array, column_or_1d
 
 from pyae._arrays import Floats, as_weights, require_unmasked
+from pyae.activations import resolve as resolve_activation
 from pyae.estimators._base import Samples, all_or_nothing
 from pyae.estimators._frames import validate_data
 from pyae.estimators._mlp import Perceptron
@@ -256,9 +257,10 @@ class MLPRegressor(RegressorMixin, Perceptron):
                     f"y_val must hold {n_outputs} number(s) for each of the {len(held_out)} "
                     f"samples of X_val, got shape {y_val.shape}"
                 )
-            validation = Samples(held_out, y_val)
+            validation = Samples(held_out, y_val, names=("X_val", "y_val"))
+        output_activation = resolve_activation(self.output_activation, "output_activation")
         self._train(
-            [*self._hidden_layers(), self._output_layer(n_outputs, self.output_activation)],
+            [*self._hidden_layers(), self._output_layer(n_outputs, output_activation)],
             samples,
             loss=self.loss,
             validation=validation,

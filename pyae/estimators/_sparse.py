@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from pyae._arguments import boolean, positive_int
+from pyae._arguments import boolean, layer_size, positive_int
 from pyae._arrays import Floats
 from pyae._parts import kernels
 from pyae.activations import Activation
@@ -21,6 +21,8 @@ from pyae.layers import Dense
 from pyae.model import Sequential
 from pyae.optimizers import LBFGS, resolve_optimizer
 from pyae.regularizers import KLSparsity, resolve_activity
+
+_ACTIVE = 8  # units, by default
 
 
 class SparseAutoencoder(Autoencoder):
@@ -42,9 +44,9 @@ class SparseAutoencoder(Autoencoder):
     ----------
     n_components : int, default 64
         Size of the code.
-    n_active : int or None, default 8
-        How many units of the code are active for a sample, at most. None: as many as the penalty
-        leaves.
+    n_active : int, "auto" or None, default "auto"
+        How many units of the code are active for a sample, at most, of the `n_components`. "auto":
+        8, or all where they are fewer. None: as many as the penalty leaves.
     revive_dead_units : bool, default True
         Whether to replace units that are active for no sample; without hidden layers only.
     hidden_layer_sizes : tuple of int, default ()
@@ -149,7 +151,7 @@ class SparseAutoencoder(Autoencoder):
         self,
         n_components: int = 64,
         *,
-        n_active: int | None = 8,
+        n_active: int | str | None = "auto",
         revive_dead_units: bool = True,
         hidden_layer_sizes: Any = (),
         activation: Any = "relu",
@@ -207,15 +209,15 @@ class SparseAutoencoder(Autoencoder):
     @property
     def components_(self) -> Floats:
         """The dictionary: (n_components, n_features_in_)."""
-        if not self._is_fitted():
-            raise AttributeError("the estimator is not fitted yet: call fit")
-        if len(self.model_.layers) != 2:
+        model = self._fitted_model()
+        if len(model.layers) != 2:
             raise AttributeError("components_ is there without hidden layers only")
-        return np.ascontiguousarray(kernels(self.model_)[1][0])
+        return np.ascontiguousarray(kernels(model)[1][0])
 
     @property
     def dead_units_(self) -> npt.NDArray[np.intp]:
         """Numbers of the units that are active for no training sample."""
+        self._fitted_model()
         return np.flatnonzero(self.activation_frequency_ == 0)
 
     def sparsity_report(self, X: Any) -> dict[str, Any]:
@@ -253,25 +255,39 @@ class SparseAutoencoder(Autoencoder):
     # ---- internals -------------------------------------------------------------------------------
 
     def _code_activation(self) -> Activation:
+        automatic = isinstance(self.code_activation, str) and self.code_activation == "auto"
+        given = None
+        if not automatic:  # looked at even where n_active says what the activation is
+            given = resolve_activation(self.code_activation, "code_activation")
         if self.n_active is not None:
-            n_active = positive_int(self.n_active, "n_active")
-            return Activation("top_k", k=n_active)
+            return Activation("top_k", k=self._count_active())
         penalty = resolve_activity(self.activity_regularizer, "activity_regularizer")
         if penalty is None:
             raise ValueError(
                 "nothing makes the code sparse: set n_active, or an activity_regularizer such as "
                 "pyae.regularizers.L1(1e-3)"
             )
-        if isinstance(self.code_activation, str) and self.code_activation == "auto":
+        if given is None:
             return Activation("sigmoid" if isinstance(penalty, KLSparsity) else "relu")
-        return resolve_activation(self.code_activation, "code_activation")
+        return given
+
+    def _count_active(self) -> int:
+        n_components = layer_size(self.n_components, "n_components")
+        if isinstance(self.n_active, str) and self.n_active == "auto":
+            return min(_ACTIVE, n_components)
+        n_active = positive_int(self.n_active, "n_active", "an integer, 'auto' or None")
+        if n_active > n_components:
+            raise ValueError(
+                f"n_active must be at most n_components={n_components}, got {n_active}"
+            )
+        return n_active
 
     def _upkeep(self, samples: Samples, incremental: bool) -> list[Callback]:
         """Return what looks after a dictionary."""
+        revives = boolean(self.revive_dead_units, "revive_dead_units") and not incremental
         is_dictionary = self._is_dictionary(*self._layers(samples.X.shape[1]))
         if not is_dictionary or isinstance(resolve_optimizer(self.optimizer), LBFGS):
             return []
-        revives = boolean(self.revive_dead_units, "revive_dead_units") and not incremental
         epochs = positive_int(self.max_epochs, "max_epochs") if revives else 0
         return [Upkeep(samples.X, 4 * epochs // 5, self._seed())]
 

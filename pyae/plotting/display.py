@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
+from pyae._safefile import as_path
+
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
@@ -62,7 +64,7 @@ class Display:
         Parameters
         ----------
         path : path-like
-            Its suffix says the format: .png, .pdf, .svg, ...
+            A leading ``~`` is the home folder. Its suffix says the format: .png, .pdf, .svg, ...
         **kwargs
             For `matplotlib.figure.Figure.savefig`.
 
@@ -73,12 +75,12 @@ class Display:
 
         Raises
         ------
-        ValueError
-            matplotlib does not know the suffix.
+        TypeError, ValueError
+            `path` is no path, or matplotlib does not know its suffix.
         OSError
             The file cannot be written.
         """
-        path = check_picture(path)
+        path = check_picture(path, "path")
         self.figure_.savefig(path, **kwargs)
         return path
 
@@ -111,21 +113,21 @@ def new_figure(figsize: tuple[float, float]) -> Figure:
     return Figure(figsize=figsize, dpi=_DPI, layout=layout, facecolor="white")
 
 
-def check_picture(path: str | os.PathLike[str]) -> Path:
+def check_picture(path: str | os.PathLike[str], argument: str = "output") -> Path:
     """Refuse, before anything is computed, a picture that could not be written."""
     with _needing_matplotlib():
         from matplotlib.backends.backend_agg import FigureCanvasAgg
-    picture = Path(path)
+    picture = as_path(path, argument)
     suffix = picture.suffix.removeprefix(".").lower()
     known = FigureCanvasAgg.get_supported_filetypes()
     if suffix not in known:
         raise ValueError(
-            f"output={str(picture)!r} has the suffix {picture.suffix!r}; allowed are "
+            f"{argument}={str(picture)!r} has the suffix {picture.suffix!r}; allowed are "
             f"{', '.join(f'.{name}' for name in sorted(known))}"
         )
     if not picture.parent.is_dir():
         raise FileNotFoundError(
-            f"output={str(picture)!r}: there is no folder {str(picture.parent)!r}"
+            f"{argument}={str(picture)!r}: there is no folder {str(picture.parent)!r}"
         )
     return picture
 

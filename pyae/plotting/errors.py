@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 import numpy.typing as npt
 
+from pyae._arrays import as_classes
 from pyae.plotting.display import ALARM, COLORS, GRAY, Display, check_choice
 from pyae.plotting.images import as_matrix
 from pyae.plotting.models import restore, squared_errors
@@ -215,7 +216,7 @@ def _grouped(errors: Any, y: Any) -> dict[str, Array]:
     elif y is None:
         groups = {"": _checked(errors, "errors")}
     else:
-        values, classes = _checked(errors, "errors"), np.asarray(y)
+        values, classes = _checked(errors, "errors"), as_classes(y, "y")
         if classes.shape != values.shape:
             raise ValueError(f"y must have shape {values.shape}, got {classes.shape}")
         groups = {str(name): values[classes == name] for name in np.unique(classes)}

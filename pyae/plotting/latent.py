@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 import numpy.typing as npt
 
+from pyae._arrays import as_classes
 from pyae.plotting.display import COLORS, Display
 from pyae.plotting.images import Shape, as_colors, as_image_shape, as_matrix, gaps_of, mosaic
 from pyae.plotting.models import code_of, decode
@@ -173,7 +174,7 @@ class LatentSpaceDisplay(Display):
             above.
         """
         code = as_matrix(code, "code").astype(np.float64)
-        classes = None if y is None else np.asarray(y)
+        classes = None if y is None else as_classes(y, "y")
         if classes is not None and classes.shape != (len(code),):
             raise ValueError(f"y must have shape ({len(code)},), got {classes.shape}")
         if code.shape[1] == 1:
