@@ -221,7 +221,8 @@ class TrainableModel final : public Model<T> {
   // cache, and as many blocks for one thread as for another. Where there are too few of them for
   // each thread to have its own, all.
   Index block_of_rows(const Team& team, Index rows, Index upto) const {
-    constexpr Index kStrip = 12, kWorthBlock = 2 * kStrip;
+    constexpr Index kStrip = 12;  // rows that a product takes at once, or a multiple of them
+    constexpr Index kWorthBlock = 2 * kStrip;
     if (rows < 2 * kWorthBlock) return rows;
     const Index threads = team.threads();
     if (rows < threads * kWorthBlock) return rows;
