@@ -100,12 +100,7 @@ CONTENDERS = {
     "muon": Contender("Muon", rates=(1.5e-3, 5e-3, 0.015)),
     "lbfgs": Contender("LBFGS", batch_size=WHOLE),
     "newton-cg": Contender("NewtonCG", batch_size=WHOLE),
-    "kfac": Contender(
-        "KFAC",
-        {"curvature_share": 0.125, "inverse_every": 10, "least_damping": 0.02},
-        batch_size=2000,
-        smaller=((300, 500), (900, 1000)),
-    ),
+    "kfac": Contender("KFAC", batch_size=2000, smaller=((200, 500), (400, 1000))),
     "control": Contender(
         "SGD", {"momentum": 0.9}, rates=(0.01,), rate_unit=PIXELS, init_scale=0.25
     ),
