@@ -1,7 +1,6 @@
 // The one loop that applies any first-order rule.
 #include "optim/first_order.hpp"
 
-#include <atomic>
 #include <functional>
 
 #include "optim/update.hpp"
@@ -56,12 +55,13 @@ class FirstOrder final : public Optimizer<T> {
 
   Outcome update_all(const Team& team, const std::vector<Tensor>& tensors, const Clips<T>& clips,
                      const Update& update, T* w, T* g) const {
-    std::atomic<bool> finite{true};
+    bool finite = true;
     for (const Tensor& tensor : tensors) {
       const Clip clip = clips.of(g + tensor.offset, tensor.size());
-      for_updates(team, tensor.size(), [&](Index begin, Index end) {
-        if (!update(tensor.is_kernel, clip, tensor.offset + begin, end - begin)) finite = false;
+      const bool well = for_updates(team, tensor.size(), [&](Index begin, Index end) {
+        return update(tensor.is_kernel, clip, tensor.offset + begin, end - begin);
       });
+      finite = well && finite;
     }
     if (!finite) std::copy_n(g, n_, w);
     return finite ? Outcome::updated : Outcome::diverged;

@@ -1,6 +1,5 @@
 #include "optim/muon.hpp"
 
-#include <atomic>
 #include <cmath>
 
 #include "linalg/polar.hpp"
@@ -80,14 +79,10 @@ class MuonOptimizer final : public Optimizer<T> {
   bool update(const Team& team, const Rule& rule, const typename Rule::Step& scalars,
               const Clip& clip, const Tensor& tensor, const T* w, T* g, T* to) {
     T* slots = this->state_.slots.data() + tensor.offset;
-    std::atomic<bool> finite{true};
-    for_updates(team, tensor.size(), [&](Index begin, Index end) {
-      if (!update_range(rule, scalars, tensor.is_kernel, clip, end - begin, slots + begin, n_,
-                        w + begin, g + begin, to + begin)) {
-        finite = false;
-      }
+    return for_updates(team, tensor.size(), [&](Index begin, Index end) {
+      return update_range(rule, scalars, tensor.is_kernel, clip, end - begin, slots + begin, n_,
+                          w + begin, g + begin, to + begin);
     });
-    return finite;
   }
 
   // w -= lr 0.2 sqrt(max(rows, columns)) O: as long a step as Adam's tend to be.

@@ -1,6 +1,7 @@
 // The loop that applies a first-order rule, and how gradients are clipped before it.
 #pragma once
 
+#include <atomic>
 #include <cmath>
 
 #include "linalg/reductions.hpp"
@@ -39,10 +40,15 @@ class Clips {
   double overall_ = 1;
 };
 
-// f(begin, end) over the ranges of a tensor of n parameters, shared among the threads.
+// f(begin, end) over the ranges of a tensor of n parameters, shared among the threads: whether all
+// said that what they made is finite.
 template <class F>
-void for_updates(const Team& team, Index n, const F& f) {
-  team.for_ranges(n, 8192, 1.5, f);
+bool for_updates(const Team& team, Index n, const F& f) {
+  std::atomic<bool> finite{true};
+  team.for_ranges(n, 8192, 1.5, [&](Index begin, Index end) {
+    if (!f(begin, end)) finite = false;
+  });
+  return finite;
 }
 
 // What the rule makes of w (count) goes into `to`, which may be w; g (count) is overwritten with

@@ -240,24 +240,22 @@ class TrainableModel final : public Model<T> {
   // predict, too.
   using Kernels = std::vector<PackedOperand<T>>;
   std::shared_ptr<const Kernels> packed_kernels(const Team& team, Index upto) const {
-    std::uint64_t version = 0;
     {
       const std::lock_guard<std::mutex> lock(kernels_mutex_);
       if (kernels_ != nullptr && static_cast<Index>(kernels_->size()) >= upto) return kernels_;
-      version = version_;
     }
     typename Workshop<T>::Borrowed work(workshop_);
     const Team undisturbed(team.threads());
     auto made =
         std::make_shared<const Kernels>(network_.pack_kernels(undisturbed, work->passage, upto));
     const std::lock_guard<std::mutex> lock(kernels_mutex_);
-    if (version == version_ && !training_) kernels_ = made;
+    // Parameters change during a prediction only where a hook of the training makes it.
+    if (!training_) kernels_ = made;
     return made;
   }
   void forget_kernels() {
     const std::lock_guard<std::mutex> lock(kernels_mutex_);
     kernels_ = nullptr;
-    ++version_;
   }
   // While it lives the parameters change.
   class Training {
@@ -320,7 +318,6 @@ class TrainableModel final : public Model<T> {
   mutable Workshop<T> workshop_;
   std::atomic<bool> training_{false};
   mutable std::mutex kernels_mutex_;
-  std::uint64_t version_ = 0;                       // of the parameters, for `kernels_`
   mutable std::shared_ptr<const Kernels> kernels_;  // null where there are none
 };
 

@@ -20,8 +20,7 @@ if TYPE_CHECKING:
     from .curvature import Curvature
     from .network import BatchLoss, Network
 
-# Steps in each of which the damping is adapted: nobody knew where to start.
-EARLY = 20
+EARLY = 20  # steps in each of which the damping is adapted: nobody knew where to start
 FAR = 0.25  # a step that is longer than so much of w is looked at too
 SHORTER = 12  # times that a step may be made shorter
 
