@@ -89,8 +89,7 @@ template <class T>
 void matrix_product(const Factor<T>& a, const Factor<T>& b, int n_threads, bool bfloat16, T* c) {
   static thread_local MatmulScratch<T> scratch;
   scratch.precision = bfloat16 ? Precision::bfloat16 : Precision::full;
-  const Team team(n_threads > 0 ? n_threads : available_threads());
-  matmul(team, scratch, to_operand(a), to_operand(b), c);
+  matmul(Team(n_threads), scratch, to_operand(a), to_operand(b), c);
 }
 
 template <class T>

@@ -25,19 +25,19 @@ constexpr int kWaitingRows = 4, kAhead = 16;
 
 // A tile of C, Rows x kColumns, into its place: `columns` of it, added to what is there or not.
 // Named one by one, in loops that are unrolled, the tile's vectors stay in registers.
-template <class T, int Rows>
-inline __attribute__((always_inline)) void store_tile(const Vec<T> (&tile)[Rows][kVectors], T* c,
+template <class T, int Rows, int Vectors>
+inline __attribute__((always_inline)) void store_tile(const Vec<T> (&tile)[Rows][Vectors], T* c,
                                                       Index c_stride, Index columns,
                                                       bool accumulate) {
   constexpr Index lanes = kLanes<T>;
-  T part[kColumns<T>];  // of a row, where the tile is cut off
+  T part[Vectors * lanes];  // of a row, where the tile is cut off
 #pragma GCC unroll 16
   for (int i = 0; i < Rows; ++i) {
     T* row = c + i * c_stride;
-    const bool whole = columns == kColumns<T>;
+    const bool whole = columns == Vectors * lanes;
     T* to = whole ? row : part;
 #pragma GCC unroll 16
-    for (int v = 0; v < kVectors; ++v) {
+    for (int v = 0; v < Vectors; ++v) {
       store(to + v * lanes, accumulate && whole ? load(row + v * lanes) + tile[i][v] : tile[i][v]);
     }
     if (!whole) {
@@ -66,8 +66,8 @@ struct Pairs {
   }
 };
 
-// Rows x kColumns of C, from a strip of A and a packed panel of B, both `depth` factors long.
-template <class How, class T, int Rows>
+// Rows of C, Vectors wide, from a strip of A and a packed panel of B, both `depth` factors long.
+template <class How, class T, int Rows, int Vectors>
 inline __attribute__((always_inline)) void multiply_tile(Index depth, const T* a, Index a_row,
                                                          Index a_column, const T* b, T* c,
                                                          Index c_stride, Index columns,
@@ -75,30 +75,30 @@ inline __attribute__((always_inline)) void multiply_tile(Index depth, const T* a
   using Factor = typename How::Factor;
   constexpr Index lanes = kLanes<T>;
   for (int i = 0; i < Rows; ++i) __builtin_prefetch(c + i * c_stride, 1, 3);
-  Vec<T> tile[Rows][kVectors];
+  Vec<T> tile[Rows][Vectors];
 #pragma GCC unroll 16
   for (int i = 0; i < Rows; ++i) {
 #pragma GCC unroll 16
-    for (int v = 0; v < kVectors; ++v) tile[i][v] = Vec<T>{};
+    for (int v = 0; v < Vectors; ++v) tile[i][v] = Vec<T>{};
   }
   for (Index p = 0; p < depth; ++p) {
     if constexpr (Rows <= kWaitingRows) {
 #pragma GCC unroll 16
-      for (int v = 0; v < kVectors; ++v) __builtin_prefetch(b + kAhead * kColumns<T> + v * lanes);
+      for (int v = 0; v < Vectors; ++v) __builtin_prefetch(b + kAhead * kColumns<T> + v * lanes);
     }
-    Factor bs[kVectors];
+    Factor bs[Vectors];
 #pragma GCC unroll 16
-    for (int v = 0; v < kVectors; ++v) bs[v] = (Factor)load(b + v * lanes);
+    for (int v = 0; v < Vectors; ++v) bs[v] = (Factor)load(b + v * lanes);
 #pragma GCC unroll 16
     for (int i = 0; i < Rows; ++i) {
       const Factor ai = How::broadcast(a + i * a_row);
 #pragma GCC unroll 16
-      for (int v = 0; v < kVectors; ++v) tile[i][v] = How::add(tile[i][v], ai, bs[v]);
+      for (int v = 0; v < Vectors; ++v) tile[i][v] = How::add(tile[i][v], ai, bs[v]);
     }
     a += a_column;
     b += kColumns<T>;
   }
-  store_tile<T, Rows>(tile, c, c_stride, columns, accumulate);
+  store_tile<T, Rows, Vectors>(tile, c, c_stride, columns, accumulate);
 }
 
 // One row of C under several panels at once, which stand `next` apart: the sums of a single one
@@ -129,7 +129,7 @@ inline __attribute__((always_inline)) void multiply_row(Index depth, const T* a,
     a += a_column;
     b += kColumns<T>;
   }
-  store_tile<T, kPanelsAtOnce>(tile, c, kColumns<T>, kColumns<T>, accumulate);
+  store_tile<T, kPanelsAtOnce, kVectors>(tile, c, kColumns<T>, kColumns<T>, accumulate);
 }
 
 template <class How, class T>
@@ -137,10 +137,10 @@ void row_kernel(Index depth, const T* a, Index a_column, const T* b, Index next,
                 bool accumulate) {
   multiply_row<How, T>(depth, a, a_column, b, next, c, accumulate);
 }
-template <class How, class T, int Rows>
+template <class How, class T, int Rows, int Vectors>
 void micro_kernel(Index depth, const T* a, Index a_row, Index a_column, const T* b, T* c,
                   Index c_stride, Index columns, bool accumulate) {
-  multiply_tile<How, T, Rows>(depth, a, a_row, a_column, b, c, c_stride, columns, accumulate);
+  multiply_tile<How, T, Rows, Vectors>(depth, a, a_row, a_column, b, c, c_stride, columns, accumulate);
 }
 
 #if defined(__AVX512F__)
@@ -150,11 +150,11 @@ struct PairsByInstruction : Pairs {
     return (Vec<float>)_mm512_dpbf16_ps((__m512)sum, (__m512bh)a, (__m512bh)b);
   }
 };
-template <int Rows>
+template <int Rows, int Vectors>
 PYAE_TARGET_BFLOAT16 void bfloat16_kernel(Index depth, const float* a, Index a_row, Index a_column,
                                           const float* b, float* c, Index c_stride, Index columns,
                                           bool accumulate) {
-  multiply_tile<PairsByInstruction, float, Rows>(depth, a, a_row, a_column, b, c, c_stride, columns,
+  multiply_tile<PairsByInstruction, float, Rows, Vectors>(depth, a, a_row, a_column, b, c, c_stride, columns,
                                                  accumulate);
 }
 PYAE_TARGET_BFLOAT16 inline void bfloat16_row_kernel(Index depth, const float* a, Index a_column,
@@ -166,20 +166,31 @@ PYAE_TARGET_BFLOAT16 inline void bfloat16_row_kernel(Index depth, const float* a
 #endif
 
 template <class T>
-struct MicroKernels {  // for each number of rows, from 1: the last ones of C cost what they are
-  void (*run[kRows])(Index, const T*, Index, Index, const T*, T*, Index, Index, bool);
+struct MicroKernels {
+  using Tile = void (*)(Index, const T*, Index, Index, const T*, T*, Index, Index, bool);
+  // For each number of rows, from 1, and of vectors: the last tiles of C cost what they are.
+  Tile tiles[kVectors][kRows];
   void (*run_row)(Index, const T*, Index, const T*, Index, T*, bool);
+
+  Tile tile(Index rows, Index columns) const { return tiles[(columns - 1) / kLanes<T>][rows - 1]; }
 };
 template <class T, std::size_t... Rows>
 const MicroKernels<T>& micro_kernels(Precision precision, std::index_sequence<Rows...>) {
+  static_assert(kVectors == 2);
   static constexpr MicroKernels<T> full{
-      {&micro_kernel<Floats<T>, T, static_cast<int>(Rows) + 1>...}, &row_kernel<Floats<T>, T>};
+      {{&micro_kernel<Floats<T>, T, static_cast<int>(Rows) + 1, 1>...},
+       {&micro_kernel<Floats<T>, T, static_cast<int>(Rows) + 1, 2>...}},
+      &row_kernel<Floats<T>, T>};
   if constexpr (std::is_same_v<T, float>) {
-    static constexpr MicroKernels<T> pairs{{&micro_kernel<Pairs, T, static_cast<int>(Rows) + 1>...},
-                                           &row_kernel<Pairs, T>};
+    static constexpr MicroKernels<T> pairs{
+        {{&micro_kernel<Pairs, T, static_cast<int>(Rows) + 1, 1>...},
+         {&micro_kernel<Pairs, T, static_cast<int>(Rows) + 1, 2>...}},
+        &row_kernel<Pairs, T>};
 #if defined(__AVX512F__)
     static constexpr MicroKernels<T> by_instruction{
-        {&bfloat16_kernel<static_cast<int>(Rows) + 1>...}, &bfloat16_row_kernel};
+        {{&bfloat16_kernel<static_cast<int>(Rows) + 1, 1>...},
+         {&bfloat16_kernel<static_cast<int>(Rows) + 1, 2>...}},
+        &bfloat16_row_kernel};
     if (precision == Precision::bfloat16 && has_bfloat16_products()) return by_instruction;
 #endif
     if (precision == Precision::bfloat16) return pairs;

@@ -33,17 +33,18 @@ inline void transpose_square(Vec<T>* rows) {
   }
 }
 
-// How values of a vector are read, where `source` is its first and they are `along` apart: as they
-// are, a place each.
+// How vectors are read, all `depth` long: as they are, a value in a place.
 template <class T>
 struct AsFloats {
   static Index places(Index depth) { return depth; }
-  static Index whole(Index depth) { return depth; }  // places that hold nothing but values
-  static T one(const T* source, Index along, Index p, Index) { return source[p * along]; }
-  // Place p of neighbouring vectors, whose sources are next to each other.
-  static Vec<T> across(const T* source, Index along, Index p) { return load(source + p * along); }
-  // The places from p on of a vector whose values are.
-  static Vec<T> along(const T* source, Index p) { return load(source + p); }
+  // Place p of `count` vectors that stand next to each other, their values `along` apart.
+  static Vec<T> across(const T* source, Index along, Index p, Index, Index count) {
+    return load_at_most(source + p * along, count);
+  }
+  // The places from p on of a vector whose values stand next to each other.
+  static Vec<T> along(const T* source, Index p, Index depth) {
+    return load_at_most(source + p, depth - p);
+  }
 };
 
 // The nearest bfloat16, ties to even, in the upper half of the word; NaN stays NaN.
@@ -68,19 +69,16 @@ inline V every_second(V a, V b, int first, std::index_sequence<I...>) {
 // Rounded to bfloat16, the neighbours 2p and 2p+1 in one place; the last may be alone.
 struct AsPairs {
   static Index places(Index depth) { return (depth + 1) / 2; }
-  static Index whole(Index depth) { return depth / 2; }
-  static float one(const float* source, Index along, Index p, Index depth) {
+  static Vec<float> across(const float* source, Index along, Index p, Index depth, Index count) {
     const float* lower = source + 2 * p * along;
-    const float upper = 2 * p + 1 < depth ? lower[along] : 0;
-    return pair_of(*lower - Vec<float>{}, upper - Vec<float>{})[0];
+    return pair_of(load_at_most(lower, count),
+                   2 * p + 1 < depth ? load_at_most(lower + along, count) : Vec<float>{});
   }
-  static Vec<float> across(const float* source, Index along, Index p) {
-    const float* lower = source + 2 * p * along;
-    return pair_of(load(lower), load(lower + along));
-  }
-  static Vec<float> along(const float* source, Index p) {
+  static Vec<float> along(const float* source, Index p, Index depth) {
     constexpr auto order = std::make_index_sequence<static_cast<std::size_t>(kLanes<float>)>();
-    const Vec<float> first = load(source + 2 * p), second = load(source + 2 * p + kLanes<float>);
+    const Vec<float> first = load_at_most(source + 2 * p, depth - 2 * p);
+    const Vec<float> second =
+        load_at_most(source + 2 * p + kLanes<float>, depth - 2 * p - kLanes<float>);
     return pair_of(every_second(first, second, 0, order), every_second(first, second, 1, order));
   }
 };
@@ -88,45 +86,40 @@ struct AsPairs {
 // `count` <= Width vectors of length `depth` into packed[p * Width + i], the rest zero. Vector i
 // starts at source + i * across, its elements are `along` apart; one of the two is 1. `readable`
 // says how many vectors there are from the first on, which may be more than `count`.
-//
-// Whole vectors are stored also where Width is no multiple of their lanes: what they write too much
-// is written over next, and the last ones are stored in part.
 template <class How, class T, Index Width>
 void pack_as(const T* source, Index across, Index along, Index count, Index readable, Index depth,
              T* packed) {
-  constexpr Index lanes = kLanes<T>, vectors = (Width + lanes - 1) / lanes, span = vectors * lanes;
-  constexpr Index overlap = span == Width ? 0 : (span - Width + Width - 1) / Width;
-  Index done = 0;
-  const Index whole = How::whole(depth) - overlap;  // so many may be stored as whole vectors
-  if (across == 1 && count == Width && readable >= span) {
-    for (; done < whole; ++done) {
+  constexpr Index lanes = kLanes<T>, vectors = (Width + lanes - 1) / lanes;
+  // Whole vectors are stored also where Width is no multiple of their lanes: what they write too
+  // much is written over next, and in the last places they are stored in part.
+  constexpr Index excess = vectors * lanes - Width, overlap = (excess + Width - 1) / Width;
+  const Index places = How::places(depth);
+  const auto put = [&](Index p, Index v, Vec<T> values) {
+    T* to = packed + p * Width + v * lanes;
+    if (p + overlap < places) {
+      store(to, values);
+    } else {
+      store_up_to(to, values, std::min(lanes, Width - v * lanes));
+    }
+  };
+  if (across == 1) {
+    for (Index p = 0; p < places; ++p) {
       for (Index v = 0; v < vectors; ++v) {
-        store(packed + done * Width + v * lanes, How::across(source + v * lanes, along, done));
+        put(p, v, How::across(source + v * lanes, along, p, depth, readable - v * lanes));
       }
     }
-  } else if (along == 1) {
-    for (; done + lanes <= whole; done += lanes) {
-      for (Index v = 0; v < vectors; ++v) {
-        Vec<T> square[lanes];
-        for (Index r = 0; r < lanes; ++r) {
-          const Index i = v * lanes + r;
-          square[r] = i < count ? How::along(source + i * across, done) : Vec<T>{};
-        }
-        transpose_square<T>(square);
-        for (Index r = 0; r < lanes; ++r) {
-          if (vectors == 1 || Width == span) {
-            store(packed + (done + r) * Width + v * lanes, square[r]);
-          } else {
-            store_up_to(packed + (done + r) * Width + v * lanes, square[r],
-                        std::min(lanes, Width - v * lanes));
-          }
-        }
-      }
-    }
+    return;
   }
-  for (Index p = done; p < How::places(depth); ++p) {
-    for (Index i = 0; i < Width; ++i) {
-      packed[p * Width + i] = i < count ? How::one(source + i * across, along, p, depth) : T(0);
+  for (Index p = 0; p < places; p += lanes) {
+    const Index rows = std::min(lanes, places - p);
+    for (Index v = 0; v < vectors; ++v) {
+      Vec<T> square[lanes];
+      for (Index r = 0; r < lanes; ++r) {
+        const Index i = v * lanes + r;
+        square[r] = i < count ? How::along(source + i * across, p, depth) : Vec<T>{};
+      }
+      transpose_square<T>(square);
+      for (Index r = 0; r < rows; ++r) put(p + r, v, square[r]);
     }
   }
 }

@@ -3,6 +3,10 @@
 // AVX-512 and NEON.
 #pragma once
 
+#if defined(__AVX512F__)
+#include <immintrin.h>
+#endif
+
 #include <cmath>
 #include <cstdint>
 #include <cstring>
@@ -71,13 +75,31 @@ inline void store(T* p, Vec<T> v) {
 // The first n lanes only; the others are zero.
 template <class T>
 inline Vec<T> load_part(const T* p, Index n) {
+#if defined(__AVX512F__)
+  const unsigned lanes = (1u << n) - 1;
+  if constexpr (sizeof(T) == 4) {
+    return (Vec<T>)_mm512_maskz_loadu_ps(static_cast<__mmask16>(lanes), p);
+  } else {
+    return (Vec<T>)_mm512_maskz_loadu_pd(static_cast<__mmask8>(lanes), p);
+  }
+#else
   Vec<T> v{};
   std::memcpy(&v, p, static_cast<std::size_t>(n) * sizeof(T));
   return v;
+#endif
 }
 template <class T>
 inline void store_part(T* p, Vec<T> v, Index n) {
+#if defined(__AVX512F__)
+  const unsigned lanes = (1u << n) - 1;
+  if constexpr (sizeof(T) == 4) {
+    _mm512_mask_storeu_ps(p, static_cast<__mmask16>(lanes), (__m512)v);
+  } else {
+    _mm512_mask_storeu_pd(p, static_cast<__mmask8>(lanes), (__m512d)v);
+  }
+#else
   std::memcpy(p, &v, static_cast<std::size_t>(n) * sizeof(T));
+#endif
 }
 
 template <class V, class M>
@@ -158,6 +180,11 @@ inline Scalar<V> horizontal_max(V v) {
 template <class T>
 inline Vec<T> load_up_to(const T* p, Index n) {
   return n == kLanes<T> ? load(p) : load_part(p, n);
+}
+// The same for any n: of none, all lanes are zero.
+template <class T>
+inline Vec<T> load_at_most(const T* p, Index n) {
+  return n >= kLanes<T> ? load(p) : n > 0 ? load_part(p, n) : Vec<T>{};
 }
 template <class T>
 inline void store_up_to(T* p, Vec<T> v, Index n) {

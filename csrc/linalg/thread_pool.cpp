@@ -151,8 +151,12 @@ class Pool {
     }
     function_ = function;
     context_ = context;
-    pieces_ = pieces;
-    next_ = 0;
+    n_shares_ = helpers + 1;
+    for (int n = 0; n < n_shares_; ++n) {
+      Share& share = share_of(n);
+      share.next = pieces * n / n_shares_;
+      share.end = pieces * (n + 1) / n_shares_;
+    }
     door_.fetch_and(~kClosed);
     auto taken = Seat::of_caller();
     for (int n = 0; n < helpers; ++n) {
@@ -168,16 +172,30 @@ class Pool {
   bool was_used() const { return n_workers_ > 0; }
 
  private:
+  // The pieces that one thread begins with: neighbours, and the same ones in every job of so many
+  // pieces, so that what it made of them in the last job is still in its cache.
+  struct alignas(64) Share {
+    std::atomic<Index> next{0};  // the piece to take next
+    Index end = 0;
+  };
   struct alignas(64) Worker {
     std::atomic<std::uint64_t> calls{0};  // to how many jobs it was called
     std::atomic<bool> asleep{false};
     std::condition_variable wake;
     Seat seat;
+    Share share;
   };
 
-  void take_pieces(int worker) {
-    for (Index piece = next_++; piece < pieces_; piece = next_++) {
-      function_(context_, piece, worker);
+  Share& share_of(int thread) {
+    return thread == 0 ? share_ : workers_[static_cast<std::size_t>(thread - 1)].share;
+  }
+  // Its own pieces first, then what the others have left.
+  void take_pieces(int thread) {
+    for (int n = 0; n < n_shares_; ++n) {
+      Share& share = share_of((thread + n) % n_shares_);
+      for (Index piece = share.next++; piece < share.end; piece = share.next++) {
+        function_(context_, piece, thread);
+      }
     }
   }
 
@@ -237,8 +255,8 @@ class Pool {
   // The job; written while the door is closed and nobody is inside.
   ThreadPool::Function function_ = nullptr;
   const void* context_ = nullptr;
-  Index pieces_ = 0;
-  alignas(64) std::atomic<Index> next_{0};                // the piece to take next
+  int n_shares_ = 0;
+  Share share_;                                           // the caller's
   alignas(64) std::atomic<std::uint32_t> door_{kClosed};  // how many workers are inside
 };
 

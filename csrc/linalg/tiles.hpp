@@ -166,7 +166,7 @@ void multiply_block(const MicroKernels<T>& kernels, Index length, const Strips<T
       const Index rows = std::min<Index>(kRows, at.row_end - i);
       T* tile = c + i * n + j;
       if (epilogue.reads != nullptr) ask_for(epilogue.reads + i * n + j, n, rows, columns);
-      kernels.run[rows - 1](length, strip, a.row, a.column, b_panel, tile, n, columns, add);
+      kernels.tile(rows, columns)(length, strip, a.row, a.column, b_panel, tile, n, columns, add);
       if (epilogue) epilogue(i, j, rows, columns, tile, n);
     }
   }

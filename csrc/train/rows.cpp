@@ -79,6 +79,33 @@ void prefetch_row(const RowSource& source, Index row) {
   for (Index b = 0; b < bytes; b += kLine) __builtin_prefetch(p + b);
 }
 
+// The least and greatest of n > 0 values; false if one is not finite.
+template <class T>
+bool find_range(const T* values, Index n, double& least, double& greatest) {
+  using V = Vec<T>;
+  constexpr Index lanes = kLanes<T>, kAtOnce = 4;  // comparisons that do not wait for each other
+  V low[kAtOnce], high[kAtOnce], nothing[kAtOnce] = {};  // x - x is NaN for what is not finite
+  for (Index k = 0; k < kAtOnce; ++k) low[k] = high[k] = values[0] - V{};
+  const auto look_at = [&](Index k, V v) {
+    nothing[k] += v - v;
+    low[k] = select(v < low[k], v, low[k]);
+    high[k] = select(v > high[k], v, high[k]);
+  };
+  Index i = 0;
+  for (; i + kAtOnce * lanes <= n; i += kAtOnce * lanes) {
+    for (Index k = 0; k < kAtOnce; ++k) look_at(k, load(values + i + k * lanes));
+  }
+  for (; i < n; ++i) look_at(0, values[i] - V{});
+  for (Index k = 1; k < kAtOnce; ++k) {
+    look_at(0, low[k]);
+    look_at(0, high[k]);
+    nothing[0] += nothing[k];
+  }
+  least = -static_cast<double>(horizontal_max(-low[0]));
+  greatest = static_cast<double>(horizontal_max(high[0]));
+  return !any(nothing[0] != V{});
+}
+
 // Looks at rows [begin, end); values equal to `ignored` are passed over. With `lows` and `highs`
 // given, each column's range is widened to hold its values.
 template <class T>
@@ -87,6 +114,12 @@ Scan scan_rows(const RowSource& source, Index begin, Index end, double ignored, 
   using V = Vec<T>;
   constexpr Index kChunk = 512;
   Scan scan;
+  if (const T* dense = in_place<T>(source, begin);
+      dense != nullptr && source.columns > 1 && lows == nullptr && ignored != ignored &&
+      find_range(dense, (end - begin) * source.columns, scan.low, scan.high)) {
+    return scan;
+  }
+  scan = {};
   V low = splat<V>(Scan::kInfinite), high = splat<V>(-Scan::kInfinite);
   const Convert<T> convert = converter<T>(source.type);
   T values[kChunk];
