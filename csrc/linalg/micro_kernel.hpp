@@ -140,7 +140,8 @@ void row_kernel(Index depth, const T* a, Index a_column, const T* b, Index next,
 template <class How, class T, int Rows, int Vectors>
 void micro_kernel(Index depth, const T* a, Index a_row, Index a_column, const T* b, T* c,
                   Index c_stride, Index columns, bool accumulate) {
-  multiply_tile<How, T, Rows, Vectors>(depth, a, a_row, a_column, b, c, c_stride, columns, accumulate);
+  multiply_tile<How, T, Rows, Vectors>(depth, a, a_row, a_column, b, c, c_stride, columns,
+                                       accumulate);
 }
 
 #if defined(__AVX512F__)
@@ -154,8 +155,8 @@ template <int Rows, int Vectors>
 PYAE_TARGET_BFLOAT16 void bfloat16_kernel(Index depth, const float* a, Index a_row, Index a_column,
                                           const float* b, float* c, Index c_stride, Index columns,
                                           bool accumulate) {
-  multiply_tile<PairsByInstruction, float, Rows, Vectors>(depth, a, a_row, a_column, b, c, c_stride, columns,
-                                                 accumulate);
+  multiply_tile<PairsByInstruction, float, Rows, Vectors>(depth, a, a_row, a_column, b, c, c_stride,
+                                                          columns, accumulate);
 }
 PYAE_TARGET_BFLOAT16 inline void bfloat16_row_kernel(Index depth, const float* a, Index a_column,
                                                      const float* b, Index next, float* c,

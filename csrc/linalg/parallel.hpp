@@ -73,8 +73,9 @@ class Team {
   }
 
  private:
-  // Nanoseconds. A job costs about two microseconds to share; looking at the clock costs 0.03.
-  static constexpr double kWorthThread = 10e3, kWorkBetweenPolls = 20e3;
+  // Nanoseconds. A job costs about half a microsecond to share,
+  // and `work` tends to be told too large; looking at the clock costs 0.03.
+  static constexpr double kWorthThread = 5e3, kWorkBetweenPolls = 20e3;
 
   // A fork may have come since the Team was made, in a callback.
   int threads_for(Index pieces, double work) const {

@@ -1,9 +1,10 @@
-// The process's worker threads. A job is a number of pieces; whoever is free takes the next one,
-// the calling thread among them, and the job is over when its pieces are: nobody waits for a worker
-// that took none. So a processor that is busy with another process costs its own share of the speed
-// and no more, while a barrier that all threads must reach, as at the end of an OpenMP region,
-// costs the time slice of whoever is kept from it: two threads beside one busy process were
-// measured to be up to a hundred times slower than one.
+// The process's worker threads. A job is a number of pieces. Each thread, the calling one among
+// them, begins with its own run of neighbouring pieces and then takes what others have left, and
+// the job is over when its pieces are: nobody waits for a worker that took none. So a processor
+// that is busy with another process costs its own share of the speed and no more, while a barrier
+// that all threads must reach, as at the end of an OpenMP region, costs the time slice of whoever
+// is kept from it: two threads beside one busy process were measured to be up to a hundred times
+// slower than one.
 #pragma once
 
 #include "linalg/types.hpp"

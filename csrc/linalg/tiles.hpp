@@ -79,15 +79,19 @@ void pack_panel(bool pairs, const Operand<T>& b, Index panel, Index p, Index np,
 template <class T, class PackOne>
 void pack_ahead(const Team& team, bool pairs, Index items, Index size, Index d0, Index nd,
                 Index block_depth, T* packed, const PackOne& pack_one) {
-  constexpr Index kAtOnce = 4;  // neighbours, which share cache lines
-  const Index pieces = pieces_of(items, kAtOnce), blocks = pieces_of(nd, block_depth);
+  constexpr Index kAtOnce = 4;     // neighbours, which share cache lines
+  constexpr Index kFactors = 256;  // an even number
+  const Index groups = pieces_of(items, kAtOnce), blocks = pieces_of(nd, block_depth);
+  const Index parts = pieces_of(block_depth, kFactors);
   const double work = 0.3 * static_cast<double>(items * size * nd);
-  team.for_each(pieces * blocks, work, [&](Index piece) {
-    const Index p0 = piece / pieces * block_depth, np = std::min(block_depth, nd - p0);
-    const Index first = piece % pieces * kAtOnce;
+  team.for_each(groups * blocks * parts, work, [&](Index piece) {
+    const Index p0 = piece / parts / groups * block_depth, np = std::min(block_depth, nd - p0);
+    const Index first = piece / parts % groups * kAtOnce, part = piece % parts * kFactors;
+    if (part >= np) return;  // the last block may be shorter
     for (Index item = first; item < std::min(items, first + kAtOnce); ++item) {
       T* to = packed + items * size * places(pairs, p0) + item * size * places(pairs, np);
-      pack_one(item, d0 + p0, np, to);
+      pack_one(item, d0 + p0 + part, std::min(kFactors, np - part),
+               to + size * places(pairs, part));
     }
   });
 }
