@@ -454,3 +454,28 @@ def test_a_large_file_is_not_copied(tmp_path: Path, dtype: str) -> None:
     )
     assert result.returncode == 0, result.stderr
     assert result.stdout.split("\n")[:3] == ["a copy does not fit", "True", "True"]
+
+
+@given(
+    st.sampled_from(DTYPES),
+    st.tuples(st.integers(1, 40), st.integers(1, 300)),
+    st.floats(0, 1, exclude_max=True),
+    st.sampled_from([np.nan, np.inf, -np.inf, -0.1, 1.1]),
+)
+def test_a_bad_value_is_found_wherever_it_is(
+    dtype: str, shape: tuple[int, int], where: float, value: float
+) -> None:
+    X = np.random.default_rng(0).random(shape).astype(dtype)
+    at = int(where * X.size)
+    X.flat[at] = value
+    n_features = shape[1]
+    model = pyae.Sequential(
+        [pyae.Dense(n_features, "sigmoid")], loss="binary_crossentropy", dtype=dtype
+    )
+    model.build(n_features)
+    before = model.get_weights()
+    message = "must lie in" if np.isfinite(value) else f"in row {at // n_features}$"
+    with pytest.raises(ValueError, match=message):
+        model.fit(X, X, epochs=1)
+    for kept, now in zip(before, model.get_weights(), strict=True):
+        assert np.array_equal(kept, now)

@@ -39,7 +39,11 @@ SHAPES = [  # rows, inner, columns
     (301, 211, 259),
     # Around the depths that are cut into blocks, of few rows and of many.
     *((rows, inner, 65) for rows in (25, 401) for inner in (320, 321, 512, 513, 1024, 1025)),
+    # Rows whose addresses fall into the same sets of a cache are packed, under more panels than few;
+    # with few rows and many.
+    *((rows, inner, 300) for rows in (25, 450) for inner in (512, 768, 1024)),
     (401, 2049, 40),
+    (256, 784, 48),
     (450, 20000, 64),
 ]
 TRANSPOSES = [(False, False), (False, True), (True, False), (True, True)]
@@ -211,3 +215,13 @@ def test_rounding_to_bfloat16_at_the_ends() -> None:
     # the instruction takes subnormal numbers for 0
     np.testing.assert_allclose(result[:7, 0], expected, rtol=0, atol=1e-38)
     np.testing.assert_array_equal(result[7:, 0], [np.inf, -np.inf, np.nan])
+
+
+def test_workers_of_a_larger_job_stay_out_of_a_smaller_one() -> None:
+    # Those that are called to the first product come late, when the second one is made.
+    a, b = operands(800, 600, 96, np.float32)
+    small_a, small_b = operands(300, 200, 300, np.float32, seed=1)
+    expected = core.matmul(small_a, small_b, n_threads=1)
+    for _ in range(300):
+        core.matmul(a, b, n_threads=32)
+        assert np.array_equal(core.matmul(small_a, small_b, n_threads=2), expected)

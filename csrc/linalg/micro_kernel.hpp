@@ -17,14 +17,14 @@ constexpr int kRows = 12;
 #else
 constexpr int kRows = 6;
 #endif
-constexpr int kVectors = 2;  // vectors in a row of the tile
+constexpr int kVectors = 2;  // vectors in a row of a whole tile
 template <class T>
 constexpr Index kColumns = kVectors * kLanes<T>;
 // So few rows wait for the memory of B, and ask for it so many factors ahead.
 constexpr int kWaitingRows = 4, kAhead = 16;
 
-// A tile of C, Rows x kColumns, into its place: `columns` of it, added to what is there or not.
-// Named one by one, in loops that are unrolled, the tile's vectors stay in registers.
+// A tile of C, Rows of so many Vectors, into its place: `columns` of it, added to what is there or
+// not. Named one by one, in loops that are unrolled, the tile's vectors stay in registers.
 template <class T, int Rows, int Vectors>
 inline __attribute__((always_inline)) void store_tile(const Vec<T> (&tile)[Rows][Vectors], T* c,
                                                       Index c_stride, Index columns,

@@ -1,7 +1,6 @@
 // Factors of a product, laid out as its micro-kernel reads them.
 #pragma once
 
-#include <cstring>
 #include <utility>
 
 #include "linalg/simd.hpp"
@@ -37,9 +36,10 @@ inline void transpose_square(Vec<T>* rows) {
 template <class T>
 struct AsFloats {
   static Index places(Index depth) { return depth; }
-  // Place p of `count` vectors that stand next to each other, their values `along` apart.
-  static Vec<T> across(const T* source, Index along, Index p, Index, Index count) {
-    return load_at_most(source + p * along, count);
+  // Place p of vectors that stand next to each other, their values `along` apart, of which so many
+  // are `readable`.
+  static Vec<T> across(const T* source, Index along, Index p, Index, Index readable) {
+    return load_at_most(source + p * along, readable);
   }
   // The places from p on of a vector whose values stand next to each other.
   static Vec<T> along(const T* source, Index p, Index depth) {
@@ -69,10 +69,10 @@ inline V every_second(V a, V b, int first, std::index_sequence<I...>) {
 // Rounded to bfloat16, the neighbours 2p and 2p+1 in one place; the last may be alone.
 struct AsPairs {
   static Index places(Index depth) { return (depth + 1) / 2; }
-  static Vec<float> across(const float* source, Index along, Index p, Index depth, Index count) {
+  static Vec<float> across(const float* source, Index along, Index p, Index depth, Index readable) {
     const float* lower = source + 2 * p * along;
-    return pair_of(load_at_most(lower, count),
-                   2 * p + 1 < depth ? load_at_most(lower + along, count) : Vec<float>{});
+    return pair_of(load_at_most(lower, readable),
+                   2 * p + 1 < depth ? load_at_most(lower + along, readable) : Vec<float>{});
   }
   static Vec<float> along(const float* source, Index p, Index depth) {
     constexpr auto order = std::make_index_sequence<static_cast<std::size_t>(kLanes<float>)>();
@@ -83,15 +83,15 @@ struct AsPairs {
   }
 };
 
-// `count` <= Width vectors of length `depth` into packed[p * Width + i], the rest zero. Vector i
-// starts at source + i * across, its elements are `along` apart; one of the two is 1. `readable`
-// says how many vectors there are from the first on, which may be more than `count`.
+// Width vectors of length `depth` into packed[p * Width + i], of which `readable` ones, more or
+// less than Width, are there; zeros stand for the others. Vector i starts at source + i * across,
+// its elements are `along` apart; one of the two is 1.
 template <class How, class T, Index Width>
-void pack_as(const T* source, Index across, Index along, Index count, Index readable, Index depth,
-             T* packed) {
+void pack_as(const T* source, Index across, Index along, Index readable, Index depth, T* packed) {
   constexpr Index lanes = kLanes<T>, vectors = (Width + lanes - 1) / lanes;
-  // Whole vectors are stored also where Width is no multiple of their lanes: what they write too
-  // much is written over next, and in the last places they are stored in part.
+  // Whole vectors are stored also where Width is no multiple of their lanes: what the last one of a
+  // place writes too much, the first one of the next place writes over. In the last places they are
+  // stored in part.
   constexpr Index excess = vectors * lanes - Width, overlap = (excess + Width - 1) / Width;
   const Index places = How::places(depth);
   const auto put = [&](Index p, Index v, Vec<T> values) {
@@ -112,11 +112,12 @@ void pack_as(const T* source, Index across, Index along, Index count, Index read
   }
   for (Index p = 0; p < places; p += lanes) {
     const Index rows = std::min(lanes, places - p);
-    for (Index v = 0; v < vectors; ++v) {
+    for (Index v = vectors; v-- > 0;) {  // the first one last
       Vec<T> square[lanes];
       for (Index r = 0; r < lanes; ++r) {
         const Index i = v * lanes + r;
-        square[r] = i < count ? How::along(source + i * across, p, depth) : Vec<T>{};
+        square[r] =
+            i < std::min(Width, readable) ? How::along(source + i * across, p, depth) : Vec<T>{};
       }
       transpose_square<T>(square);
       for (Index r = 0; r < rows; ++r) put(p + r, v, square[r]);
@@ -125,14 +126,14 @@ void pack_as(const T* source, Index across, Index along, Index count, Index read
 }
 
 template <class T, Index Width>
-void pack(bool pairs, const T* source, Index across, Index along, Index count, Index readable,
-          Index depth, T* packed) {
+void pack(bool pairs, const T* source, Index across, Index along, Index readable, Index depth,
+          T* packed) {
   if constexpr (std::is_same_v<T, float>) {
     if (pairs) {
-      return pack_as<AsPairs, T, Width>(source, across, along, count, readable, depth, packed);
+      return pack_as<AsPairs, T, Width>(source, across, along, readable, depth, packed);
     }
   }
-  pack_as<AsFloats<T>, T, Width>(source, across, along, count, readable, depth, packed);
+  pack_as<AsFloats<T>, T, Width>(source, across, along, readable, depth, packed);
 }
 
 }  // namespace pyae

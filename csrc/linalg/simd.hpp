@@ -1,6 +1,6 @@
 // Vectors as wide as this instruction-set level has them, in the compiler's own vector
 // extension: `a * b + c`, `x > y ? a : b` work on whole vectors, and one source serves SSE, AVX2,
-// AVX-512 and NEON.
+// AVX-512 and NEON, but for parts of vectors, which AVX-512 has masks for.
 #pragma once
 
 #if defined(__AVX512F__)
@@ -72,15 +72,21 @@ template <class T>
 inline void store(T* p, Vec<T> v) {
   std::memcpy(p, &v, sizeof(v));
 }
+#if defined(__AVX512F__)
+// A mask of the first n lanes.
+template <class Mask>
+inline Mask first_lanes(Index n) {
+  return static_cast<Mask>((1u << n) - 1);
+}
+#endif
 // The first n lanes only; the others are zero.
 template <class T>
 inline Vec<T> load_part(const T* p, Index n) {
 #if defined(__AVX512F__)
-  const unsigned lanes = (1u << n) - 1;
   if constexpr (sizeof(T) == 4) {
-    return (Vec<T>)_mm512_maskz_loadu_ps(static_cast<__mmask16>(lanes), p);
+    return (Vec<T>)_mm512_maskz_loadu_ps(first_lanes<__mmask16>(n), p);
   } else {
-    return (Vec<T>)_mm512_maskz_loadu_pd(static_cast<__mmask8>(lanes), p);
+    return (Vec<T>)_mm512_maskz_loadu_pd(first_lanes<__mmask8>(n), p);
   }
 #else
   Vec<T> v{};
@@ -91,11 +97,10 @@ inline Vec<T> load_part(const T* p, Index n) {
 template <class T>
 inline void store_part(T* p, Vec<T> v, Index n) {
 #if defined(__AVX512F__)
-  const unsigned lanes = (1u << n) - 1;
   if constexpr (sizeof(T) == 4) {
-    _mm512_mask_storeu_ps(p, static_cast<__mmask16>(lanes), (__m512)v);
+    _mm512_mask_storeu_ps(p, first_lanes<__mmask16>(n), (__m512)v);
   } else {
-    _mm512_mask_storeu_pd(p, static_cast<__mmask8>(lanes), (__m512d)v);
+    _mm512_mask_storeu_pd(p, first_lanes<__mmask8>(n), (__m512d)v);
   }
 #else
   std::memcpy(p, &v, static_cast<std::size_t>(n) * sizeof(T));

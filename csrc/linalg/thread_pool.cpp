@@ -26,6 +26,9 @@ using Clock = std::chrono::steady_clock;
 // How long an idle worker watches for the next job before it sleeps: about as long as a step of
 // training spends between two of them. Waking a sleeper takes some 50 microseconds.
 constexpr auto kWatch = std::chrono::microseconds(100);
+// So much work, as its givers estimate it, has to be done without sleeping workers before they are
+// woken: a lone small job would be over before they came.
+constexpr double kWorthWaking = 150e3;  // nanoseconds
 
 inline void pause() {
 #if defined(__x86_64__)
@@ -142,7 +145,8 @@ class Sole {
 
 class Pool {
  public:
-  void run(Index pieces, int threads, ThreadPool::Function function, const void* context) {
+  void run(Index pieces, int threads, double work, ThreadPool::Function function,
+           const void* context) {
     const Sole sole(busy_);
     const int helpers = sole ? start_workers(threads - 1) : 0;
     if (helpers == 0) {
@@ -158,12 +162,19 @@ class Pool {
       share.end = pieces * (n + 1) / n_shares_;
     }
     door_.fetch_and(~kClosed);
+    missed_ += work;
+    const bool wake = missed_ >= kWorthWaking;
+    bool all_there = true;
     auto taken = Seat::of_caller();
     for (int n = 0; n < helpers; ++n) {
       Worker& worker = workers_[static_cast<std::size_t>(n)];
-      worker.seat.choose(taken, worker.asleep);
+      const bool asleep = worker.asleep;
+      all_there = all_there && !asleep;
+      if (asleep && !wake) continue;
+      worker.seat.choose(taken, asleep);
       call(worker);
     }
+    if (wake || all_there) missed_ = 0;
     take_pieces(0);
     door_.fetch_or(kClosed);
     while (!watch(kWatch, [&] { return door_ == kClosed; })) std::this_thread::yield();
@@ -173,7 +184,7 @@ class Pool {
 
  private:
   // The pieces that one thread begins with: neighbours, and the same ones in every job of so many
-  // pieces, so that what it made of them in the last job is still in its cache.
+  // pieces and threads, so that what it made of them in the last job is still in its cache.
   struct alignas(64) Share {
     std::atomic<Index> next{0};  // the piece to take next
     Index end = 0;
@@ -193,8 +204,9 @@ class Pool {
   void take_pieces(int thread) {
     for (int n = 0; n < n_shares_; ++n) {
       Share& share = share_of((thread + n) % n_shares_);
-      for (Index piece = share.next++; piece < share.end; piece = share.next++) {
-        function_(context_, piece, thread);
+      while (share.next < share.end) {  // a look, which does not take the number from its owner
+        const Index piece = share.next++;
+        if (piece < share.end) function_(context_, piece, thread);
       }
     }
   }
@@ -240,8 +252,9 @@ class Pool {
       }
       seen = self.calls;
       self.seat.sit_down();
-      // Who enters while the door is open is waited for; who comes too late leaves at once.
-      if ((door_.fetch_add(1) & kClosed) == 0) take_pieces(number);
+      // Who enters while the door is open is waited for; who comes too late leaves at once, as does
+      // one who was called to an earlier job and finds a later one that wants fewer.
+      if ((door_.fetch_add(1) & kClosed) == 0 && number < n_shares_) take_pieces(number);
       door_.fetch_sub(1);
     }
   }
@@ -256,6 +269,7 @@ class Pool {
   ThreadPool::Function function_ = nullptr;
   const void* context_ = nullptr;
   int n_shares_ = 0;
+  double missed_ = 0;                                     // work that sleepers took no part in
   Share share_;                                           // the caller's
   alignas(64) std::atomic<std::uint32_t> door_{kClosed};  // how many workers are inside
 };
@@ -268,8 +282,9 @@ Pool& pool() {
 
 }  // namespace
 
-void ThreadPool::run(Index pieces, int threads, Function function, const void* context) {
-  pool().run(pieces, threads, function, context);
+void ThreadPool::run(Index pieces, int threads, double work, Function function,
+                     const void* context) {
+  pool().run(pieces, threads, work, function, context);
 }
 bool ThreadPool::was_used() { return pool().was_used(); }
 

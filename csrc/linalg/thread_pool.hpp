@@ -17,8 +17,10 @@ class ThreadPool {
 
   // Calls function(context, piece, worker) for piece = 0 ... pieces-1 on at most `threads` threads;
   // `worker` tells them apart, 0 being the calling thread. No exception may leave the function.
-  // While a job is running, another thread's job is done by that thread alone.
-  static void run(Index pieces, int threads, Function function, const void* context);
+  // `work` is roughly the cost of all pieces in nanoseconds of one thread; threads that fell
+  // asleep, having had nothing to do, are woken once a while's work makes up for it. While a job is
+  // running, another thread's job is done by that thread alone.
+  static void run(Index pieces, int threads, double work, Function function, const void* context);
 
   // Whether any worker was ever started.
   static bool was_used();

@@ -1,9 +1,10 @@
 // How a product is cut into tiles, and what makes them: shared by all products.
 //
 // The scheme is that of Goto & van de Geijn, "Anatomy of high-performance matrix multiplication"
-// (ACM TOMS 2008), arranged for products of a network's shapes. A micro-kernel keeps a kRows x
-// kColumns tile of C in registers while it runs down a panel of op(B), kColumns wide, which was
-// packed into a near cache just before; the rows of op(A) pass by it, strip after strip.
+// (ACM TOMS 2008), arranged for products of a network's shapes. A micro-kernel keeps a
+// tile of C, up to kRows x kColumns, in registers while it runs down a panel of op(B), kColumns
+// wide, which was packed into a near cache just before; the rows of op(A) pass by it, strip after
+// strip.
 // An element of C is always the same sum in the same order, whatever tile it falls into and
 // whichever thread computes it.
 #pragma once
@@ -64,33 +65,33 @@ template <class T>
 void pack_strip(bool pairs, const Operand<T>& a, Index strip, Index p, Index np, T* to) {
   const Index i = strip * kRows;
   pack<T, kRows>(pairs, a.data + i * a.row_stride + p * a.column_stride, a.row_stride,
-                 a.column_stride, std::min<Index>(kRows, a.rows - i), a.rows - i, np, to);
+                 a.column_stride, a.rows - i, np, to);
 }
 template <class T>
 void pack_panel(bool pairs, const Operand<T>& b, Index panel, Index p, Index np, T* to) {
   constexpr Index width = kColumns<T>;
   const Index j = panel * width;
   pack<T, width>(pairs, b.data + p * b.row_stride + j * b.column_stride, b.column_stride,
-                 b.row_stride, std::min(width, b.columns - j), b.columns - j, np, to);
+                 b.row_stride, b.columns - j, np, to);
 }
 
-// Packs `items` strips or panels of `size` vectors, factors d0 ... d0+nd, block after block:
-// pack_one(item, p, np, to).
+// Packs `items` strips or panels of `size` vectors, factors d0 ... d0+nd, block after block, each
+// block's factors in parts: pack_one(item, p, np, to) packs the factors p ... p+np of one.
 template <class T, class PackOne>
 void pack_ahead(const Team& team, bool pairs, Index items, Index size, Index d0, Index nd,
                 Index block_depth, T* packed, const PackOne& pack_one) {
-  constexpr Index kAtOnce = 4;     // neighbours, which share cache lines
-  constexpr Index kFactors = 256;  // an even number
+  constexpr Index kAtOnce = 4, kMostFactors = 256;  // of neighbours, which share cache lines
   const Index groups = pieces_of(items, kAtOnce), blocks = pieces_of(nd, block_depth);
-  const Index parts = pieces_of(block_depth, kFactors);
+  const Index part_depth = round_up(even_piece(block_depth, kMostFactors), 2);  // pairs stay whole
+  const Index parts = pieces_of(block_depth, part_depth);
   const double work = 0.3 * static_cast<double>(items * size * nd);
   team.for_each(groups * blocks * parts, work, [&](Index piece) {
     const Index p0 = piece / parts / groups * block_depth, np = std::min(block_depth, nd - p0);
-    const Index first = piece / parts % groups * kAtOnce, part = piece % parts * kFactors;
+    const Index first = piece / parts % groups * kAtOnce, part = piece % parts * part_depth;
     if (part >= np) return;  // the last block may be shorter
     for (Index item = first; item < std::min(items, first + kAtOnce); ++item) {
       T* to = packed + items * size * places(pairs, p0) + item * size * places(pairs, np);
-      pack_one(item, d0 + p0 + part, std::min(kFactors, np - part),
+      pack_one(item, d0 + p0 + part, std::min(part_depth, np - part),
                to + size * places(pairs, part));
     }
   });

@@ -79,7 +79,7 @@ void prefetch_row(const RowSource& source, Index row) {
   for (Index b = 0; b < bytes; b += kLine) __builtin_prefetch(p + b);
 }
 
-// The least and greatest of n > 0 values; false if one is not finite.
+// The least and greatest of n > 0 values; false, and nothing else, if one is not finite.
 template <class T>
 bool find_range(const T* values, Index n, double& least, double& greatest) {
   using V = Vec<T>;
@@ -101,9 +101,10 @@ bool find_range(const T* values, Index n, double& least, double& greatest) {
     look_at(0, high[k]);
     nothing[0] += nothing[k];
   }
+  if (any(nothing[0] != V{})) return false;
   least = -static_cast<double>(horizontal_max(-low[0]));
   greatest = static_cast<double>(horizontal_max(high[0]));
-  return !any(nothing[0] != V{});
+  return true;
 }
 
 // Looks at rows [begin, end); values equal to `ignored` are passed over. With `lows` and `highs`
@@ -114,12 +115,12 @@ Scan scan_rows(const RowSource& source, Index begin, Index end, double ignored, 
   using V = Vec<T>;
   constexpr Index kChunk = 512;
   Scan scan;
+  // Of a single column more is asked: whether its values are integers.
   if (const T* dense = in_place<T>(source, begin);
       dense != nullptr && source.columns > 1 && lows == nullptr && ignored != ignored &&
       find_range(dense, (end - begin) * source.columns, scan.low, scan.high)) {
     return scan;
   }
-  scan = {};
   V low = splat<V>(Scan::kInfinite), high = splat<V>(-Scan::kInfinite);
   const Convert<T> convert = converter<T>(source.type);
   T values[kChunk];
