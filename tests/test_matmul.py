@@ -39,8 +39,8 @@ SHAPES = [  # rows, inner, columns
     (301, 211, 259),
     # Around the depths that are cut into blocks, of few rows and of many.
     *((rows, inner, 65) for rows in (25, 401) for inner in (320, 321, 512, 513, 1024, 1025)),
-    # Rows whose addresses fall into the same sets of a cache are packed, under more panels than few;
-    # with few rows and many.
+    # Rows whose addresses fall into the same sets of a cache are packed, under more panels than a
+    # few; of few rows and of many.
     *((rows, inner, 300) for rows in (25, 450) for inner in (512, 768, 1024)),
     (401, 2049, 40),
     (256, 784, 48),
