@@ -1,10 +1,9 @@
 // How a product is cut into tiles, and what makes them: shared by all products.
 //
 // The scheme is that of Goto & van de Geijn, "Anatomy of high-performance matrix multiplication"
-// (ACM TOMS 2008), arranged for products of a network's shapes. A micro-kernel keeps a
-// tile of C, up to kRows x kColumns, in registers while it runs down a panel of op(B), kColumns
-// wide, which was packed into a near cache just before; the rows of op(A) pass by it, strip after
-// strip.
+// (ACM TOMS 2008), arranged for products of a network's shapes. A micro-kernel keeps a tile
+// of C, up to kRows x kColumns, in registers while it runs down a panel of op(B), kColumns wide,
+// which was packed into a near cache just before; the rows of op(A) pass by it, strip after strip.
 // An element of C is always the same sum in the same order, whatever tile it falls into and
 // whichever thread computes it.
 #pragma once
@@ -80,7 +79,8 @@ void pack_panel(bool pairs, const Operand<T>& b, Index panel, Index p, Index np,
 template <class T, class PackOne>
 void pack_ahead(const Team& team, bool pairs, Index items, Index size, Index d0, Index nd,
                 Index block_depth, T* packed, const PackOne& pack_one) {
-  constexpr Index kAtOnce = 4, kMostFactors = 256;  // of neighbours, which share cache lines
+  constexpr Index kAtOnce = 4;  // neighbours, which share cache lines
+  constexpr Index kMostFactors = 256;
   const Index groups = pieces_of(items, kAtOnce), blocks = pieces_of(nd, block_depth);
   const Index part_depth = round_up(even_piece(block_depth, kMostFactors), 2);  // pairs stay whole
   const Index parts = pieces_of(block_depth, part_depth);

@@ -79,32 +79,44 @@ void prefetch_row(const RowSource& source, Index row) {
   for (Index b = 0; b < bytes; b += kLine) __builtin_prefetch(p + b);
 }
 
-// The least and greatest of n > 0 values; false, and nothing else, if one is not finite.
+// The least and greatest of the values that were looked at, and whether all of them are finite.
 template <class T>
-bool find_range(const T* values, Index n, double& least, double& greatest) {
+struct Range {
   using V = Vec<T>;
+  V low = splat<V>(Scan::kInfinite), high = splat<V>(-Scan::kInfinite);
+  V nothing{};  // x - x is 0 for a finite x and NaN otherwise
+
+  void look_at(V v) {
+    nothing += v - v;
+    widen(v, v);
+  }
+  void merge(const Range& other) {
+    nothing += other.nothing;
+    widen(other.low, other.high);
+  }
+  bool finite() const { return !any(nothing != V{}); }
+  double least() const { return -static_cast<double>(horizontal_max(-low)); }
+  double greatest() const { return static_cast<double>(horizontal_max(high)); }
+
+ private:
+  void widen(V lower, V upper) {
+    low = select(lower < low, lower, low);
+    high = select(upper > high, upper, high);
+  }
+};
+
+// Of n values that stand next to each other.
+template <class T>
+Range<T> range_of(const T* values, Index n) {
   constexpr Index lanes = kLanes<T>, kAtOnce = 4;  // comparisons that do not wait for each other
-  V low[kAtOnce], high[kAtOnce], nothing[kAtOnce] = {};  // x - x is NaN for what is not finite
-  for (Index k = 0; k < kAtOnce; ++k) low[k] = high[k] = values[0] - V{};
-  const auto look_at = [&](Index k, V v) {
-    nothing[k] += v - v;
-    low[k] = select(v < low[k], v, low[k]);
-    high[k] = select(v > high[k], v, high[k]);
-  };
+  Range<T> ranges[kAtOnce];
   Index i = 0;
   for (; i + kAtOnce * lanes <= n; i += kAtOnce * lanes) {
-    for (Index k = 0; k < kAtOnce; ++k) look_at(k, load(values + i + k * lanes));
+    for (Index k = 0; k < kAtOnce; ++k) ranges[k].look_at(load(values + i + k * lanes));
   }
-  for (; i < n; ++i) look_at(0, values[i] - V{});
-  for (Index k = 1; k < kAtOnce; ++k) {
-    look_at(0, low[k]);
-    look_at(0, high[k]);
-    nothing[0] += nothing[k];
-  }
-  if (any(nothing[0] != V{})) return false;
-  least = -static_cast<double>(horizontal_max(-low[0]));
-  greatest = static_cast<double>(horizontal_max(high[0]));
-  return true;
+  for (; i < n; ++i) ranges[0].look_at(values[i] - Vec<T>{});
+  for (Index k = 1; k < kAtOnce; ++k) ranges[0].merge(ranges[k]);
+  return ranges[0];
 }
 
 // Looks at rows [begin, end); values equal to `ignored` are passed over. With `lows` and `highs`
@@ -116,12 +128,16 @@ Scan scan_rows(const RowSource& source, Index begin, Index end, double ignored, 
   constexpr Index kChunk = 512;
   Scan scan;
   // Of a single column more is asked: whether its values are integers.
-  if (const T* dense = in_place<T>(source, begin);
-      dense != nullptr && source.columns > 1 && lows == nullptr && ignored != ignored &&
-      find_range(dense, (end - begin) * source.columns, scan.low, scan.high)) {
-    return scan;
+  const T* dense = in_place<T>(source, begin);
+  if (dense != nullptr && source.columns > 1 && lows == nullptr && ignored != ignored) {
+    const Range<T> all = range_of(dense, (end - begin) * source.columns);
+    if (all.finite()) {
+      scan.low = all.least();
+      scan.high = all.greatest();
+      return scan;
+    }
   }
-  V low = splat<V>(Scan::kInfinite), high = splat<V>(-Scan::kInfinite);
+  Range<T> range;
   const Convert<T> convert = converter<T>(source.type);
   T values[kChunk];
   for (Index i = begin; i < end; ++i) {
@@ -135,13 +151,10 @@ Scan scan_rows(const RowSource& source, Index begin, Index end, double ignored, 
         }
       }
       std::fill(values + n, values + padded, values[n - 1]);
-      V nothing{};  // x - x is 0 for a finite x and NaN otherwise
       IntVec<V> broken{};
       for (Index c = 0; c < padded; c += kLanes<T>) {
         const V v = load(values + c);
-        nothing += v - v;
-        low = select(v < low, v, low);
-        high = select(v > high, v, high);
+        range.look_at(v);
         if (source.columns == 1) {  // classes come one a row
           const V rounder =
               splat<V>(1.5 * static_cast<double>(UintOf<T>(1) << (sizeof(T) == 4 ? 23 : 52)));
@@ -149,7 +162,7 @@ Scan scan_rows(const RowSource& source, Index begin, Index end, double ignored, 
         }
       }
       scan.integral = scan.integral && !any(broken);
-      if (any(nothing != V{}) && scan.first_bad_row < 0) scan.first_bad_row = i;
+      if (scan.first_bad_row < 0 && !range.finite()) scan.first_bad_row = i;
       if (lows != nullptr) {
         for (Index c = 0; c < n; ++c) {
           lows[j + c] = std::min(lows[j + c], static_cast<double>(values[c]));
@@ -158,8 +171,8 @@ Scan scan_rows(const RowSource& source, Index begin, Index end, double ignored, 
       }
     }
   }
-  scan.low = -static_cast<double>(horizontal_max(-low));
-  scan.high = static_cast<double>(horizontal_max(high));
+  scan.low = range.least();
+  scan.high = range.greatest();
   return scan;
 }
 
