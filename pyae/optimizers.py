@@ -470,13 +470,15 @@ class LBFGS(Optimizer):
     One batch is one step. With ``batch_size`` of at least the number of samples an epoch is one
     iteration on all of them, read in place and in order whatever ``shuffle`` says; each evaluation
     costs as much as one step of a first-order optimizer, and most steps need one. When no step
-    makes the loss smaller, `Sequential.fit` ends and sets ``history.converged``.
+    makes the loss smaller, `Sequential.fit` ends and sets ``history.converged``, or where there
+    should be one ``history.stalled``.
 
     Parameters
     ----------
     learning_rate : float or Schedule, default 1.0
         The step that a search tries first, in multiples of ``-H g``; in the first iteration, which
-        has no H yet, the most by which w changes in length there. Positive.
+        has no H yet, the most by which w changes in length there, unless the loss is so large that
+        this would hardly change it. Positive.
     history_size : int, default 10
         How many steps H is made from; 1 to 1000. Each takes the memory of two sets of parameters.
     max_line_search : int, default 25
@@ -530,9 +532,10 @@ class NewtonCG(Optimizer):
     computed; J is the derivative of the network's outputs by its parameters, H the loss's second
     derivative by the outputs. The damping, an addition to G's diagonal, is lowered by a third where
     the loss fell by more than 3/4 of what the quadratic model said, and raised by half where by
-    less than 1/4; it stays above 1e-4 times the curvature along the gradient. Conjugate gradients
-    start from 0.95 times the last d, preconditioned with
-    ``(diag G + damping)^(3/4)``.
+    less than 1/4; it stays above 1e-4 times the curvature along the gradient. Where the mean square
+    m of a layer's inputs is above 1 or below 0.01, its kernel has m or 100 m times the damping, so
+    that the scale of features does not matter. Conjugate gradients start from 0.95 times the last
+    d, preconditioned with ``(diag G + damping)^(3/4)``.
 
     Losses: those that are convex in what the network puts out, which are binary cross-entropy,
     categorical cross-entropy with a last layer of softmax, Poisson, Kullback-Leibler divergence,
@@ -600,8 +603,10 @@ class KFAC(Optimizer):
     root and pi the root of the ratio of both matrices' mean eigenvalues, and
     ``delta = alpha Delta + mu delta; w += learning_rate delta``: alpha and the momentum mu are
     those that make the quadratic model with the exact G and the damping least, on a share of the
-    batch. The damping is lowered where the loss fell by more than 3/4 of what the model said, and
-    raised where by less than 1/4; where the loss rose after all the step is made shorter.
+    batch. As in `NewtonCG`, kernels are damped by the scale of their inputs where that is not a
+    usual one, and in A the bias keeps a damping of its own. The damping is lowered where the loss
+    fell by more than 3/4 of what the model said, and raised where by less than 1/4; where the loss
+    rose after all the step is made shorter.
 
     A step costs about as much as two of a first-order optimizer, and goes much further. Batches
     should be large, 1,000 samples and more, and larger than the layers are wide. Losses and

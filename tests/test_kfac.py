@@ -6,6 +6,7 @@ import contextlib
 import copy
 import math
 import pickle
+import signal
 from pathlib import Path
 from typing import Any
 
@@ -116,7 +117,7 @@ def test_factors_are_the_blocks_of_the_gauss_newton_matrix() -> None:
     for layer, (rows, units) in enumerate([(4, 4), (5, 2)]):
         A = slots[start : start + rows**2].reshape(rows, rows)
         S = slots[start + rows**2 : start + rows**2 + units**2].reshape(units, units)
-        start += 2 * (rows**2 + units**2)
+        start += rows**2 + units**2
         J = np.array(
             [
                 (outputs_at(layer, i, 1e-5) - outputs_at(layer, i, -1e-5)) / 2e-5
@@ -125,6 +126,47 @@ def test_factors_are_the_blocks_of_the_gauss_newton_matrix() -> None:
         )
         exact = J @ J.T  # the loss is a mean over two outputs: its second derivative is 2 / 2
         np.testing.assert_allclose(np.kron(A, S), exact, atol=0.02 * np.abs(exact).max())
+
+
+@both
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("scale", [1e-12, 1e-4, 1e4, 1e12])
+def test_the_scale_of_features_does_not_matter(scale: float, dtype: str, optimizer: Any) -> None:
+    """A bias beside large features is learned, and large coefficients of small ones."""
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(500, 10))
+    y = X @ rng.normal(size=10) + 3 + 0.1 * rng.normal(size=500)
+    A = np.column_stack([X, np.ones(500)])
+    least = np.mean((A @ np.linalg.lstsq(A, y)[0] - y) ** 2)
+    model = pyae.Sequential([pyae.Dense(1)], optimizer=optimizer, dtype=dtype, random_state=0)
+    history = model.fit(scale * X, y, epochs=300, batch_size=500)
+    assert history.converged
+    assert model.evaluate(scale * X, y, batch_size=500) == pytest.approx(least, rel=1e-5)
+
+
+@pytest.mark.parametrize(
+    "optimizer",
+    [
+        NewtonCG(damping=1e10),
+        NewtonCG(damping=1e-30),
+        KFAC(damping=1e10),
+        KFAC(damping=1e-30),
+        KFAC(factor_damping=1e-10),
+        KFAC(factor_damping=1e10),
+    ],
+    ids=repr,
+)
+def test_only_an_optimum_is_called_converged(optimizer: Any) -> None:
+    """In float32, where absurd settings leave steps that change nothing."""
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(300, 5))
+    y = X @ rng.normal(size=5) + 1 + 0.1 * rng.normal(size=300)
+    model = pyae.Sequential([pyae.Dense(1)], optimizer=optimizer, random_state=0)
+    history = model.fit(X, y, epochs=300, batch_size=300)
+    assert history.converged
+    A = np.column_stack([X, np.ones(300)])
+    least = np.mean((A @ np.linalg.lstsq(A, y)[0] - y) ** 2)
+    assert model.evaluate(X, y, batch_size=300) == pytest.approx(least, rel=1e-5)
 
 
 # ------------------------------------------------------------------------------------ real data
@@ -249,6 +291,39 @@ def test_nothing_to_learn_is_converged(optimizer: Any) -> None:
     history = model.fit(X, np.zeros((300, 3)), epochs=5, batch_size=100)
     assert history.converged
     assert history.history["loss"] == [0.0]
+
+
+@both
+def test_an_interrupted_step_changes_nothing(optimizer: Any) -> None:
+    """The state after Ctrl-C is that of the updates that were finished."""
+    X = np.tile(digits()[0], (2, 1))
+
+    def interrupt(*_: Any) -> None:
+        raise KeyboardInterrupt
+
+    def state(model: pyae.Sequential) -> list[Array]:
+        state = model._built_network().state()
+        slots = state["slots"]
+        if optimizer.name == "kfac":  # the inverses are made anew
+            n = sum(w.size for w in model.get_weights())
+            slots = slots[: n + (len(slots) - n) // 2]
+        return [slots, state["scalar"], state["step"], *model.get_weights()]
+
+    for delay in (0.02, 0.05, 0.09, 0.14, 0.2):
+        model = autoencoder(optimizer)
+        before = signal.signal(signal.SIGALRM, interrupt)
+        try:
+            signal.setitimer(signal.ITIMER_REAL, delay)
+            with pytest.raises(KeyboardInterrupt):
+                model.fit(X, epochs=100_000, batch_size=len(X))
+        finally:
+            signal.setitimer(signal.ITIMER_REAL, 0)
+            signal.signal(signal.SIGALRM, before)
+        n_updates = model._built_network().n_updates
+        other = autoencoder(optimizer).build(64)
+        if n_updates:
+            other.fit(X, epochs=n_updates, batch_size=len(X))
+        assert same(state(model), state(other))
 
 
 def test_tied_layers_are_refused() -> None:

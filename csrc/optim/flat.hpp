@@ -5,6 +5,7 @@
 #include <limits>
 #include <stdexcept>
 #include <string>
+#include <vector>
 
 #include "linalg/reductions.hpp"
 #include "optim/optimizer.hpp"
@@ -15,18 +16,6 @@ namespace pyae {
 template <class F>
 void for_parameters(const Team& team, Index n, const F& f) {
   team.for_ranges(n, 16384, 0.5, f);
-}
-
-// u' (damping + second derivative of the L2 penalties) v.
-template <class T>
-double damped_form(const Team& team, const std::vector<Tensor>& tensors, double damping, const T* u,
-                   const T* v) {
-  double sum = 0;
-  for (const Tensor& tensor : tensors) {
-    sum += (damping + 2 * tensor.penalty.l2) *
-           dot(team, u + tensor.offset, v + tensor.offset, tensor.size());
-  }
-  return sum;
 }
 
 // A share of a batch's rows, another stretch in each turn: small, but not too small to tell.
@@ -40,12 +29,66 @@ inline Block block_of_turn(Index rows, double share, std::int64_t turn) {
 template <class T>
 inline constexpr double kLeastDamping = std::numeric_limits<T>::min();
 
-// `relative` times the curvature along the gradient, g' G g / g' g.
+// Whether a gain that a step promises is lost in rounding errors: no more than the loss changes
+// where each parameter's last digit does. `trial` (n) is overwritten.
 template <class T>
-double first_damping(double relative, Objective<T>& objective, Block rows, const T* w, const T* g,
-                     double gradient_square) {
-  const double along = objective.gauss_newton_forms(rows, w, g, nullptr)[0] / gradient_square;
-  return std::max(relative * along, kLeastDamping<T>);
+bool lost_in_rounding(Objective<T>& objective, double gain, double loss, const T* w, Index n,
+                      T* trial) {
+  constexpr double kMany = 16;  // last digits
+  constexpr T kDigit = std::numeric_limits<T>::epsilon();
+  for (Index i = 0; i < n; ++i) trial[i] = w[i] * (i % 2 == 0 ? 1 + kDigit : 1 - kDigit);
+  const double change = std::abs(objective.evaluate(trial, nullptr) - loss);
+  return gain <= kMany * (change + static_cast<double>(kDigit) * std::abs(loss));
+}
+
+// By how many times the damping of a bias a kernel is damped, whose inputs have this mean square: 1
+// where that is of a usual size, and beyond in proportion. So the scale of features does not
+// matter: where they are large, the bias is not damped to nothing.
+inline double damping_unit(double mean_square) {
+  constexpr double kSmall = 0.01;
+  if (!(mean_square > 0)) return 1;
+  return std::max(mean_square, std::min(mean_square / kSmall, 1.0));
+}
+
+// A factor of the damping for each tensor.
+using Units = std::vector<double>;
+
+// d = -g / units: downhill, the steepest way where lengths are measured in those units.
+template <class T>
+void descend(const Team& team, const std::vector<Tensor>& tensors, const Units& units, const T* g,
+             T* d) {
+  for (std::size_t k = 0; k < tensors.size(); ++k) {
+    const Index offset = tensors[k].offset;
+    const T factor = static_cast<T>(-1 / units[k]);
+    for_parameters(team, tensors[k].size(), [=](Index begin, Index end) {
+      for (Index i = offset + begin; i < offset + end; ++i) d[i] = factor * g[i];
+    });
+  }
+}
+
+// u' (damping + second derivative of the L2 penalties) v.
+template <class T>
+double damped_form(const Team& team, const std::vector<Tensor>& tensors, const Units& units,
+                   double damping, const T* u, const T* v) {
+  double sum = 0;
+  for (std::size_t k = 0; k < tensors.size(); ++k) {
+    const Index offset = tensors[k].offset;
+    sum += (damping * units[k] + 2 * tensors[k].penalty.l2) *
+           dot(team, u + offset, v + offset, tensors[k].size());
+  }
+  return sum;
+}
+
+// d' G d over the square of d's length in the units: what the damping compares with.
+template <class T>
+double curvature_along(const Team& team, const std::vector<Tensor>& tensors, const Units& units,
+                       Objective<T>& objective, Block rows, const T* w, const T* d) {
+  double square = 0;
+  for (std::size_t k = 0; k < tensors.size(); ++k) {
+    const T* own = d + tensors[k].offset;
+    square += units[k] * dot(team, own, own, tensors[k].size());
+  }
+  return objective.gauss_newton_forms(rows, w, d, nullptr)[0] / square;
 }
 
 inline void refuse_without_curvature(const NetworkFacts& network, const char* optimizer) {

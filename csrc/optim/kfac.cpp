@@ -10,12 +10,12 @@ namespace pyae {
 namespace {
 
 // A layer's kernel and the bias below it, one matrix (inputs [+ 1], units) of the flat block, and
-// where its factors stand in the optimizer's memory.
+// where its factors stand among those of all layers.
 struct FactoredBlock {
   Index layer, offset, inputs, units;
   bool has_bias;
-  double l2;                         // the kernel's penalty
-  Index a, g, a_inverse, g_inverse;  // offsets of (rows, rows) and (units, units)
+  double l2;   // the kernel's penalty
+  Index a, s;  // offsets of (rows, rows) and (units, units), and of their inverses
 
   Index rows() const { return inputs + (has_bias ? 1 : 0); }
   Index size() const { return rows() * units; }
@@ -36,35 +36,54 @@ class KfacOptimizer final : public Optimizer<T> {
     reset();
   }
 
+  // The memory is the last change of w, the factors, and their inverses.
   void reset() override {
     auto& state = this->state_;
     state.step = 0;
     state.scalar = 0;
-    std::fill_n(state.slots.ensure(size_), size_, T(0));
+    const Index size = n_ + 2 * n_factors_;
+    std::fill_n(state.slots.ensure(size), size, T(0));
   }
 
   Outcome step(const Team& team, const std::vector<Tensor>& tensors, Objective<T>& objective,
                double loss, T* w, T* g) override {
     auto& state = this->state_;
     for (Buffer<T>* buffer : {&change_, &trial_}) buffer->ensure(n_);
+    factors_.ensure(n_factors_);
     const double square = dot(team, g, g, n_);
     if (!std::isfinite(square)) return Outcome::diverged;
     if (square == 0) return Outcome::converged;
 
+    // Ctrl-C may end the step wherever it asks the objective: what the next one starts from is
+    // changed at the end only. (Inverses that it made are made anew.)
     average_factors(team, objective, w);
     const Block rows = block_of_turn(objective.rows(), settings_.curvature_share, state.step);
-    if (state.scalar == 0) {
-      state.scalar = first_damping(settings_.damping, objective, rows, w, g, square);
+    find_units(tensors);
+    damping_ = state.scalar;
+    if (damping_ == 0) {
+      descend(team, tensors, units_, g, change_.data());
+      const double along =
+          curvature_along(team, tensors, units_, objective, rows, w, change_.data());
+      damping_ = std::max(settings_.damping * along, kLeastDamping<T>);
     }
-
     const bool due = state.step < 3 || state.step % settings_.inverse_every == 0;
     if (due && !invert_factors(team)) return Outcome::diverged;
 
     precondition(team, g);
     const T* previous = state.step == 0 ? nullptr : state.slots.data();
-    const Quadratic model = minimize_model(team, tensors, objective, rows, w, g, previous);
+    Quadratic model = minimize_model(team, tensors, objective, rows, w, g, previous);
+    const double noise = kNoise * std::abs(loss);
+    if (-model.fall <= noise) {
+      // Nothing is left to gain: unless the damping or the inverses hide it, as the gradient tells.
+      descend(team, tensors, units_, g, change_.data());
+      const double along =
+          curvature_along(team, tensors, units_, objective, rows, w, change_.data());
+      const double slope = dot(team, g, change_.data(), n_);
+      if (-slope <= 2 * along * noise) return Outcome::converged;
+      damping_ = std::min(damping_, along);
+      model = minimize_model(team, tensors, objective, rows, w, g, previous);
+    }
     if (!std::isfinite(model.fall)) return Outcome::diverged;
-    if (-model.fall <= kNoise * std::abs(loss)) return Outcome::converged;
     const double rate = this->learning_rate();
     T* change = change_.data();
     const T alpha = static_cast<T>(rate * model.alpha), mu = static_cast<T>(rate * model.mu);
@@ -77,21 +96,28 @@ class KfacOptimizer final : public Optimizer<T> {
     const double length = dot(team, change, change, n_);
     if (!std::isfinite(length)) return Outcome::diverged;
 
-    ++state.step;
+    const std::int64_t number = state.step + 1;
     const bool far = length > kFar * kFar * dot(team, w, w, n_);
-    if (far || state.step <= kEarly || state.step % settings_.damping_every == 0) {
+    if (far || number <= kEarly || number % settings_.damping_every == 0) {
       const double promised = rate * (2 - rate) * model.fall;
-      const double highest = loss + kNoise * std::abs(loss);
+      const double highest = loss + noise;
       double value = objective.evaluate(trial, nullptr);
       if (promised < 0) adapt_damping((value - loss) / promised, objective.rows());
       // The model was wrong: a part of the step, or in the end none.
       for (int i = 0; i < kMostShorter && !(value <= highest); ++i) {
         raise_damping();
-        trial = go(team, w, i + 1 < kMostShorter ? kShorter : 0);
+        const bool none = i + 1 == kMostShorter;
+        if (none && lost_in_rounding(objective, -promised, loss, w, n_, trial_.data())) {
+          return Outcome::converged;
+        }
+        trial = go(team, w, none ? 0 : kShorter);
         value = objective.evaluate(trial, nullptr);
       }
       if (!std::isfinite(value)) return Outcome::diverged;
     }
+    state.step = number;
+    state.scalar = damping_;
+    std::copy_n(factors_.data(), n_factors_, state.slots.data() + n_);
     std::copy_n(change, n_, state.slots.data());
     std::copy_n(trial, n_, w);
     return Outcome::updated;
@@ -103,9 +129,8 @@ class KfacOptimizer final : public Optimizer<T> {
   };
 
   void lay_out(const std::vector<Tensor>& tensors) {
-    Index next = n_;
     const auto take = [&](Index side) {
-      return std::exchange(next, next + checked_product(side, side, "a factor"));
+      return std::exchange(n_factors_, n_factors_ + checked_product(side, side, "a factor"));
     };
     for (std::size_t i = 0; i < tensors.size(); ++i) {
       const Tensor& kernel = tensors[i];
@@ -118,16 +143,14 @@ class KfacOptimizer final : public Optimizer<T> {
       block.has_bias = i + 1 < tensors.size() && tensors[i + 1].layer == kernel.layer;
       block.l2 = kernel.penalty.l2;
       block.a = take(block.rows());
-      block.g = take(block.units);
-      block.a_inverse = take(block.rows());
-      block.g_inverse = take(block.units);
+      block.s = take(block.units);
       blocks_.push_back(block);
       widest_ = std::max({widest_, block.rows(), block.units});
       largest_ = std::max(largest_, block.size());
     }
-    size_ = next;
   }
 
+  // The averages with this batch's share, into factors_.
   void average_factors(const Team& team, Objective<T>& objective, const T* w) {
     const Block rows =
         block_of_turn(objective.rows(), settings_.statistics_share, this->state_.step);
@@ -138,104 +161,128 @@ class KfacOptimizer final : public Optimizer<T> {
     const auto take = [&](Index layer, const T* x, const T* dz) {
       const FactoredBlock& block = blocks_[static_cast<std::size_t>(layer)];
       const double one = 1 / static_cast<double>(rows.count);
-      T *a = slot(block.a), *g = slot(block.g);
+      const T* old = this->state_.slots.data() + n_;
+      T *a = factors_.data() + block.a, *s = factors_.data() + block.s;
       matmul(team, scratch_, transposed(x, rows.count, block.inputs),
              plain(x, rows.count, block.inputs), product);
-      average(team, product, block.inputs, keep, (1 - keep) * one, a, block.rows());
+      average(team, product, block.inputs, keep, (1 - keep) * one, old + block.a, a, block.rows());
       if (block.has_bias) {
         column_sums(team, x, rows.count, block.inputs, column);
-        average_last(column, block.inputs, keep, (1 - keep) * one, a);
+        average_last(column, block.inputs, keep, (1 - keep) * one, old + block.a, a);
       }
       matmul(team, scratch_, transposed(dz, rows.count, block.units),
              plain(dz, rows.count, block.units), product);
-      average(team, product, block.units, keep, 1 - keep, g, block.units);
+      average(team, product, block.units, keep, 1 - keep, old + block.s, s, block.units);
     };
     objective.sample(rows, w, static_cast<std::uint64_t>(this->state_.step), std::cref(take));
   }
 
-  // The upper left (n, n) of a (stride, stride): keep a + take x.
-  static void average(const Team& team, const T* x, Index n, double keep, double take, T* a,
-                      Index stride) {
+  // The upper left (n, n) of a (stride, stride): keep old + take x.
+  static void average(const Team& team, const T* x, Index n, double keep, double take, const T* old,
+                      T* a, Index stride) {
     team.for_ranges(n, std::max<Index>(1, 16384 / n), 0.5 * static_cast<double>(n),
                     [&](Index begin, Index end) {
                       for (Index i = begin; i < end; ++i) {
-                        map_row(a + i * stride, x + i * n, a + i * stride, n,
-                                [&](Vec<T> av, Vec<T> xv) {
-                                  return splat<Vec<T>>(keep) * av + splat<Vec<T>>(take) * xv;
+                        map_row(old + i * stride, x + i * n, a + i * stride, n,
+                                [&](Vec<T> before, Vec<T> now) {
+                                  return splat<Vec<T>>(keep) * before + splat<Vec<T>>(take) * now;
                                 });
                       }
                     });
   }
   // The last row and column, those of the 1 that a bias is multiplied by.
-  static void average_last(const T* sums, Index n, double keep, double take, T* a) {
+  static void average_last(const T* sums, Index n, double keep, double take, const T* old, T* a) {
     const T k = static_cast<T>(keep), f = static_cast<T>(take);
-    T* last = a + n * (n + 1);
+    const Index row = n * (n + 1);
+    T* last = a + row;
     for (Index j = 0; j < n; ++j) {
-      last[j] = k * last[j] + f * sums[j];
+      last[j] = k * old[row + j] + f * sums[j];
       a[j * (n + 1) + n] = last[j];
     }
     last[n] = 1;
   }
 
-  T* slot(Index offset) { return this->state_.slots.data() + offset; }
+  T* inverse(Index offset) { return this->state_.slots.data() + n_ + n_factors_ + offset; }
 
-  double trace(Index offset, Index n) {
-    const T* a = slot(offset);
+  // Of the upper left (n, n) of a factor (stride, stride).
+  double trace(Index factor, Index n, Index stride) const {
+    const T* a = factors_.data() + factor;
     double sum = 0;
-    for (Index i = 0; i < n; ++i) sum += static_cast<double>(a[i * (n + 1)]);
+    for (Index i = 0; i < n; ++i) sum += static_cast<double>(a[i * (stride + 1)]);
     return sum;
   }
+  double trace_of_inputs(const FactoredBlock& block) const {
+    return trace(block.a, block.inputs, block.rows());
+  }
+  double trace_of_deltas(const FactoredBlock& block) const {
+    return trace(block.s, block.units, block.units);
+  }
 
-  // The mean over the parameters of F's diagonal, as the factors have it.
-  double mean_curvature() {
+  double unit(const FactoredBlock& block) const {
+    return damping_unit(trace_of_inputs(block) / static_cast<double>(block.inputs));
+  }
+  void find_units(const std::vector<Tensor>& tensors) {
+    units_.clear();
+    for (const Tensor& tensor : tensors) {
+      const FactoredBlock& block = blocks_[static_cast<std::size_t>(tensor.layer)];
+      units_.push_back(tensor.is_kernel ? unit(block) : 1);
+    }
+  }
+  // The mean over the parameters of F's diagonal, as the factors have it, in those units.
+  double mean_curvature() const {
     double sum = 0;
     for (const FactoredBlock& block : blocks_) {
-      sum += trace(block.a, block.rows()) * trace(block.g, block.units);
+      const double of_bias = block.has_bias ? 1 : 0;
+      sum += (trace_of_inputs(block) / unit(block) + of_bias) * trace_of_deltas(block);
     }
     return sum / static_cast<double>(n_);
   }
 
-  // (A + pi d I)^-1 and (G + d / pi I)^-1, d being the root of the damping and the penalty
-  // together, times factor_damping. Where rounding errors leave a matrix without an inverse, the
-  // damping rises.
+  // (A + pi d U)^-1 and (S + d / pi I)^-1, d being the root of the damping and the penalty
+  // together, times factor_damping, and U 1 but for the bias, which has its own unit. Where
+  // rounding errors leave a matrix without an inverse, the damping rises.
   bool invert_factors(const Team& team) {
     constexpr int kAttempts = 20;
     for (int attempt = 0; attempt < kAttempts; ++attempt) {
       bool all = true;
       for (const FactoredBlock& block : blocks_) {
-        const double d = settings_.factor_damping * std::sqrt(this->state_.scalar + 2 * block.l2);
-        const double of_a = trace(block.a, block.rows()) / static_cast<double>(block.rows());
-        const double of_g = trace(block.g, block.units) / static_cast<double>(block.units);
-        const double pi = of_a > 0 && of_g > 0 ? std::sqrt(of_a / of_g) : 1;
-        all = all && invert(team, block.a, block.rows(), pi * d, block.a_inverse) &&
-              invert(team, block.g, block.units, d / pi, block.g_inverse);
+        const double u = unit(block);
+        const double d = settings_.factor_damping * std::sqrt(damping_ * u + 2 * block.l2);
+        const double of_a =
+            trace(block.a, block.rows(), block.rows()) / static_cast<double>(block.rows());
+        const double of_s = trace_of_deltas(block) / static_cast<double>(block.units);
+        const double pi = of_a > 0 && of_s > 0 ? std::sqrt(of_a / of_s) : 1;
+        const double last = block.has_bias ? pi * d / u : pi * d;
+        all = all && invert(team, block.a, block.rows(), pi * d, last) &&
+              invert(team, block.s, block.units, d / pi, d / pi);
       }
       if (all) return true;
-      this->state_.scalar *= 10;
+      damping_ *= 10;
     }
     return false;
   }
 
-  bool invert(const Team& team, Index from, Index n, double damping, Index to) {
+  // Of a factor (n, n) with so much more on its diagonal, and `last` in its last place.
+  bool invert(const Team& team, Index factor, Index n, double damping, double last) {
     double* matrix = matrix_.ensure(widest_ * widest_);
-    const T* source = slot(from);
-    T* target = slot(to);
+    const T* source = factors_.data() + factor;
+    T* target = inverse(factor);
     for (Index i = 0; i < n * n; ++i) matrix[i] = static_cast<double>(source[i]);
-    for (Index i = 0; i < n; ++i) matrix[i * (n + 1)] += damping;
+    for (Index i = 0; i < n; ++i) matrix[i * (n + 1)] += i + 1 < n ? damping : last;
     if (!invert_positive(team, inverse_scratch_, matrix, n)) return false;
     for (Index i = 0; i < n * n; ++i) target[i] = static_cast<T>(matrix[i]);
     return true;
   }
 
-  // change = -A^-1 g G^-1, block by block.
+  // change = -A^-1 g S^-1, block by block.
   void precondition(const Team& team, const T* g) {
     T* change = change_.data();
     T* product = product_.data();
     for (const FactoredBlock& block : blocks_) {
-      matmul(team, scratch_, plain<T>(slot(block.a_inverse), block.rows(), block.rows()),
+      matmul(team, scratch_, plain<T>(inverse(block.a), block.rows(), block.rows()),
              plain(g + block.offset, block.rows(), block.units), product);
       matmul(team, scratch_, plain<T>(product, block.rows(), block.units),
-             plain<T>(slot(block.g_inverse), block.units, block.units), change + block.offset);
+             plain<T>(inverse(block.s), block.units, block.units), change + block.offset);
     }
     for_parameters(team, n_, [=](Index begin, Index end) {
       for (Index i = begin; i < end; ++i) change[i] = -change[i];
@@ -248,9 +295,8 @@ class KfacOptimizer final : public Optimizer<T> {
                            const T* previous) {
     const T* change = change_.data();
     auto [cc, cp, pp] = objective.gauss_newton_forms(rows, w, change, previous);
-    const double damping = this->state_.scalar;
     const auto form = [&](const T* u, const T* v) {
-      return damped_form(team, tensors, damping, u, v);
+      return damped_form(team, tensors, units_, damping_, u, v);
     };
     cc += form(change, change);
     const double gc = dot(team, g, change, n_);
@@ -282,15 +328,14 @@ class KfacOptimizer final : public Optimizer<T> {
 
   // By how much of what the model promised the loss fell.
   void adapt_damping(double ratio, Index rows) {
-    double& damping = this->state_.scalar;
     if (ratio > 0.75) {
       const double least = std::max(
           settings_.least_damping * mean_curvature() / static_cast<double>(rows), kLeastDamping<T>);
-      damping = std::max(damping * damping_factor(), std::min(damping, least));
+      damping_ = std::max(damping_ * damping_factor(), std::min(damping_, least));
     }
     if (!(ratio >= 0.25)) raise_damping();
   }
-  void raise_damping() { this->state_.scalar /= damping_factor(); }
+  void raise_damping() { damping_ /= damping_factor(); }
   double damping_factor() const {
     return std::pow(0.95, static_cast<double>(settings_.damping_every));
   }
@@ -303,11 +348,14 @@ class KfacOptimizer final : public Optimizer<T> {
   static constexpr std::int64_t kEarly = 20;
 
   Kfac settings_;
-  Index n_, size_ = 0, widest_ = 0, largest_ = 0;
+  Index n_, n_factors_ = 0, widest_ = 0, largest_ = 0;
   std::vector<FactoredBlock> blocks_;  // one a layer
-  Buffer<T> change_, trial_;           // (n_parameters)
-  Buffer<T> product_, column_;         // a factor or a layer's parameters; a column of a factor
-  Buffer<double> matrix_;              // a factor
+  double damping_ = 0;                 // in this step
+  Units units_;
+  Buffer<T> change_, trial_;    // (n_parameters)
+  Buffer<T> factors_;           // (n_factors): those of this step
+  Buffer<T> product_, column_;  // a factor or a layer's parameters; a column of a factor
+  Buffer<double> matrix_;       // a factor
   MatmulScratch<T> scratch_;
   InverseScratch inverse_scratch_;
 };

@@ -38,15 +38,26 @@ class NewtonCgOptimizer final : public Optimizer<T> {
     const T* last = state.slots.data();
     double damping = state.scalar;
     objective.curvature_diagonal(rows, w, static_cast<std::uint64_t>(state.step), diagonal_.data());
-    const double along = first_damping(1.0, objective, rows, w, g, square);
+    find_units(team, tensors);
+    descend(team, tensors, units_, g, direction_.data());
+    const double along =
+        std::max(curvature_along(team, tensors, units_, objective, rows, w, direction_.data()),
+                 kLeastDamping<T>);
+    if (!std::isfinite(along)) return Outcome::diverged;
     if (damping == 0) damping = settings_.damping * along;
     bool warm = state.step > 0;
+    double gain = 0;
     for (int attempt = 0; attempt < kAttempts; ++attempt) {
       const auto solution =
           minimize_model(team, tensors, objective, rows, damping, w, g, warm ? last : nullptr);
       if (!std::isfinite(solution.fall)) return Outcome::diverged;
-      // What the model promises is lost in the loss's rounding errors.
-      if (-solution.fall <= kNoise * std::abs(loss)) return Outcome::converged;
+      gain = -solution.fall;
+      if (gain <= kNoise * std::abs(loss)) {
+        // What the model promises is lost in the loss's rounding errors: if not for the damping.
+        if (damping <= kLeast * along) return Outcome::converged;
+        damping = std::max(std::min(damping * kLower, along), kLeast * along);
+        continue;
+      }
       const Line line = search(team, objective, loss, solution.slope, w);
       if (line.step > 0) {
         const double ratio = (line.first - loss) / solution.fall;
@@ -64,7 +75,8 @@ class NewtonCgOptimizer final : public Optimizer<T> {
       // The search has been elsewhere; the products with G are of w.
       objective.evaluate(w, nullptr);
     }
-    return Outcome::stuck;
+    return lost_in_rounding(objective, gain, loss, w, n_, product_.data()) ? Outcome::converged
+                                                                           : Outcome::stalled;
   }
 
  private:
@@ -73,7 +85,9 @@ class NewtonCgOptimizer final : public Optimizer<T> {
   // The damping falls to so much of the curvature along the gradient: a batch alone would lower it
   // for ever, and then steps go far where another batch has its curvature.
   static constexpr double kFloor = 1e-4;
-  static constexpr double kDecay = 0.95;  // of the last solution, from which the next one starts
+  static constexpr double kLower = 1e-3;    // where it leaves nothing to gain, down to
+  static constexpr double kLeast = kNoise;  // of that curvature
+  static constexpr double kDecay = 0.95;    // of the last solution, from which the next one starts
 
   struct Solution {
     double fall;   // the model's value at d, not positive
@@ -91,8 +105,9 @@ class NewtonCgOptimizer final : public Optimizer<T> {
     T *d = solution_.data(), *r = residual_.data(), *p = direction_.data(), *bp = product_.data();
     const auto product = [&](const T* v) {  // bp = (G + damping) v
       objective.gauss_newton(rows, w, v, bp);
-      for (const Tensor& tensor : tensors) {
-        const T factor = static_cast<T>(damping + 2 * tensor.penalty.l2);
+      for (std::size_t k = 0; k < tensors.size(); ++k) {
+        const Tensor& tensor = tensors[k];
+        const T factor = static_cast<T>(damping * units_[k] + 2 * tensor.penalty.l2);
         for_parameters(team, tensor.size(), [=](Index begin, Index end) {
           for (Index i = tensor.offset + begin; i < tensor.offset + end; ++i) {
             bp[i] += factor * v[i];
@@ -149,12 +164,27 @@ class NewtonCgOptimizer final : public Optimizer<T> {
     return {values_.back(), dot(team, g, d, n_)};
   }
 
+  // The mean square of a kernel's inputs, from the diagonals that it and the bias have.
+  void find_units(const Team& team, const std::vector<Tensor>& tensors) {
+    const auto mean = [&](const Tensor& tensor) {
+      const double sum = ordered_sum(team, diagonal_.data() + tensor.offset, tensor.size(),
+                                     [](Vec<T> v) { return v; });
+      return sum / static_cast<double>(tensor.size());
+    };
+    units_.assign(tensors.size(), 1);
+    for (std::size_t k = 0; k + 1 < tensors.size(); ++k) {
+      const bool pair = tensors[k].is_kernel && tensors[k + 1].layer == tensors[k].layer;
+      if (pair) units_[k] = damping_unit(mean(tensors[k]) / mean(tensors[k + 1]));
+    }
+  }
+
   // z = M^-1 r with M = (diag G + damping)^(3/4); returns r' z.
   double precondition(const Team& team, const std::vector<Tensor>& tensors, double damping,
                       const T* r, T* z) {
     const T* diagonal = diagonal_.data();
-    for (const Tensor& tensor : tensors) {
-      const T more = static_cast<T>(damping + 2 * tensor.penalty.l2);
+    for (std::size_t k = 0; k < tensors.size(); ++k) {
+      const Tensor& tensor = tensors[k];
+      const T more = static_cast<T>(damping * units_[k] + 2 * tensor.penalty.l2);
       for_parameters(team, tensor.size(), [=](Index begin, Index end) {
         for (Index i = tensor.offset + begin; i < tensor.offset + end; ++i) {
           const T root = std::sqrt(diagonal[i] + more);
@@ -191,6 +221,7 @@ class NewtonCgOptimizer final : public Optimizer<T> {
 
   NewtonCg settings_;
   Index n_;
+  Units units_;
   Buffer<T> solution_, residual_, direction_, product_, diagonal_;  // (n_parameters)
   std::vector<double> values_;  // the model's value after each iteration
 };

@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from .arrays import Array
-from .optimizer import Optimizer
+from .optimizer import Optimizer, damping_unit
 from .schedules import Rate, learning_rate_at
 
 if TYPE_CHECKING:
@@ -30,6 +30,8 @@ class KFAC(Optimizer):
 
     ``Delta = -(A + pi c I)^-1 dV (G + c/pi I)^-1``, layer by layer, with
     ``c = factor_damping sqrt(damping + 2 l2)``; A and G are averages of ``x^T x`` and ``dz^T dz``.
+    Where inputs are of an unusual size, the kernel's damping is `_unit` times as much, and in A the
+    bias has its own part.
     `step` and slots of the first-order ones are not used; `minimize` takes a network and a batch.
     """
 
@@ -72,14 +74,20 @@ class KFAC(Optimizer):
         self._average(network, Curvature(network, X, Y, weight, statistics))
         rows = share_of(len(X), self.curvature_share, self.iterations)
         curvature = Curvature(network, X, Y, weight, rows)
+        units = self._units(network)  # (n_parameters,)
+        down = -g / units
+        along = curvature.form(down, down) / float(np.sum(units * down * down))
         if self.iterations == 0:
-            self.damping = self.first_damping * curvature.form(g, g) / float(np.sum(g * g))
+            self.damping = self.first_damping * along
         if self.iterations < 3 or self.iterations % self.inverse_every == 0:
             self._invert(network)
-        fall, change = self._propose(network, curvature, g)
+        fall, change = self._propose(network, curvature, g, self._precondition(network, g), units)
         noise = np.finfo(w.dtype).eps * abs(batch.total)
-        if -fall <= noise:  # nothing is left to gain
-            return rate
+        if -fall <= noise:  # nothing is left to gain: if not for the damping or the inverses
+            if -float(np.sum(g * down)) <= 2 * along * noise:
+                return rate
+            self.damping = min(self.damping, along)
+            fall, change = self._propose(network, curvature, g, down, units)
         change = rate * change
         network.parameters[...] = w + change
 
@@ -92,7 +100,7 @@ class KFAC(Optimizer):
             highest = batch.total + noise
             ratio = (loss - batch.total) / promised if promised < 0 else 0.5
             if ratio > 0.75:
-                least = self.least_damping * self._mean_curvature(w.size) / len(X)
+                least = self.least_damping * self._mean_curvature(network) / len(X)
                 self.damping = max(self.damping * factor, min(self.damping, least))
             if ratio < 0.25:
                 self.damping /= factor
@@ -118,15 +126,33 @@ class KFAC(Optimizer):
                 G = keep * self.factors[layer][1] + (1 - keep) * G
             self.factors[layer] = A, G
 
-    def _mean_curvature(self, n_parameters: int) -> float:
-        """Return the mean over the parameters of the diagonal that the factors have."""
-        traces = (np.trace(A) * np.trace(G) for A, G in self.factors.values())
-        return float(sum(traces)) / n_parameters
+    def _mean_curvature(self, network: Network) -> float:
+        """Return the mean over the parameters of the diagonal that the factors have, in units."""
+        total = 0.0
+        for layer, (A, G) in self.factors.items():
+            units = np.full(len(A), self._unit(network, layer))
+            if network.layers[layer].b is not None:
+                units[-1] = 1
+            total += float(np.sum(np.diag(A) / units) * np.trace(G))
+        return total / network.parameters.size
 
-    def _propose(self, network: Network, curvature: Curvature, g: Array) -> tuple[float, Array]:
+    def _unit(self, network: Network, layer: int) -> float:
+        """Return how many times the damping a kernel is damped by: for the scale of its inputs."""
+        A, _ = self.factors[layer]
+        n_inputs = len(A) - (network.layers[layer].b is not None)
+        return damping_unit(float(np.trace(A[:n_inputs, :n_inputs])) / n_inputs)
+
+    def _units(self, network: Network) -> Array:
+        """Return the same for each parameter (n_parameters,), which is 1 for a bias."""
+        units = [self._unit(network, layer) for layer in range(len(network.layers))]
+        return network.spread(units, [1.0 for _ in units])
+
+    def _propose(
+        self, network: Network, curvature: Curvature, g: Array, delta: Array, units: Array
+    ) -> tuple[float, Array]:
         """Section 7: the least value of the model with the exact G, and the change that has it."""
-        more = self.damping + 2 * network.l2_penalties  # (n_parameters,)
-        directions = [self._precondition(network, g)]
+        more = self.damping * units + 2 * network.l2_penalties  # (n_parameters,)
+        directions = [delta]
         if self.change is not None:
             directions.append(self.change)
         B = np.array(
@@ -143,10 +169,14 @@ class KFAC(Optimizer):
         """Section 6.3: factored Tikhonov damping."""
         for layer, (A, G) in self.factors.items():
             l2 = (network.layers[layer].spec.kernel_regularizer or {}).get("l2", 0.0)
-            c = self.factor_damping * math.sqrt(self.damping + 2 * l2)
+            unit = self._unit(network, layer)
+            c = self.factor_damping * math.sqrt(self.damping * unit + 2 * l2)
             pi = math.sqrt((np.trace(A) / len(A)) / (np.trace(G) / len(G)))
+            of_A = np.full(len(A), pi * c)
+            if network.layers[layer].b is not None:
+                of_A[-1] /= unit
             self.inverses[layer] = (
-                np.linalg.inv(A + pi * c * np.eye(len(A))),
+                np.linalg.inv(A + np.diag(of_A)),
                 np.linalg.inv(G + c / pi * np.eye(len(G))),
             )
 

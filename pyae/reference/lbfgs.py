@@ -21,6 +21,7 @@ Objective: TypeAlias = Callable[[Array], tuple[float, Array]]
 Point: TypeAlias = tuple[float, float, float]  # a, phi(a) = f(w + a d), phi'(a)
 
 DECREASE, CURVATURE = 1e-4, 0.9
+FIRST_FALL = 1e-3  # of the loss, that a first step should promise
 PATIENCE = 10  # steps in a row that do not make the loss smaller
 
 
@@ -76,7 +77,9 @@ class LBFGS(Optimizer):
                 self.converged = True  # a gain lost in the rounding errors of both gradients
                 break
             step = learning_rate_at(self.learning_rate, self.iterations)
-            step *= 1.0 if self.pairs else min(1.0, 1 / math.sqrt(_dot(slope, slope)))
+            if not self.pairs:  # short, but long enough for a loss of any scale to tell
+                square = _dot(slope, slope)
+                step *= min(1.0, max(1 / math.sqrt(square), FIRST_FALL * abs(loss) / square))
             found: tuple[Array, Array, float] | None = None
             if fall < 0 and bent:
                 found = self._search_orthant(objective, w, loss, slope, d, l1, step)

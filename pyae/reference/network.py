@@ -209,14 +209,22 @@ class Network:
         return self._penalties("l2")
 
     def _penalties(self, which: str) -> Array:
-        penalty = np.zeros_like(self.parameters)
-        views = iter(cut(penalty, [view.shape for view in self.parameter_views]))
-        for layer in self.layers:
+        specs = [layer.spec for layer in self.layers]
+        return self.spread(
+            [(spec.kernel_regularizer or {}).get(which, 0) for spec in specs],
+            [(spec.bias_regularizer or {}).get(which, 0) for spec in specs],
+        )
+
+    def spread(self, of_kernels: Sequence[float], of_biases: Sequence[float]) -> Array:
+        """Return each layer's number of its kernel and of its bias for all parameters (n,)."""
+        spread = np.zeros_like(self.parameters)
+        views = iter(cut(spread, [view.shape for view in self.parameter_views]))
+        for layer, of_kernel, of_bias in zip(self.layers, of_kernels, of_biases, strict=True):
             if layer.spec.tied_to is None:
-                next(views)[...] = (layer.spec.kernel_regularizer or {}).get(which, 0)
+                next(views)[...] = of_kernel
             if layer.b is not None:
-                next(views)[...] = (layer.spec.bias_regularizer or {}).get(which, 0)
-        return penalty
+                next(views)[...] = of_bias
+        return spread
 
     @property
     def _from_logits(self) -> bool:

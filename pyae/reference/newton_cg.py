@@ -8,7 +8,8 @@ import numpy as np
 import numpy.typing as npt
 
 from .arrays import Array
-from .optimizer import Optimizer
+from .layer import cut
+from .optimizer import Optimizer, damping_unit
 from .schedules import Rate, learning_rate_at
 
 if TYPE_CHECKING:
@@ -16,12 +17,15 @@ if TYPE_CHECKING:
     from .network import BatchLoss, Network
 
 FLOOR = 1e-4  # of the curvature along the gradient: the damping does not fall below
+LOWER = 1e-3  # where it leaves nothing to gain
 WARM = 0.95  # how much of the last solution the next one starts with
 SHRINK, ENOUGH = 0.7, 1e-2  # of the line search
 
 
 class NewtonCG(Optimizer):
     """``w += a d`` where d solves ``(G + damping) d = -g``, as far as conjugate gradients get.
+
+    Kernels whose inputs are of an unusual size have another damping, by `damping_unit`.
 
     `converged` says whether the last step found nothing that makes the loss smaller.
     """
@@ -58,14 +62,22 @@ class NewtonCG(Optimizer):
         rows = share_of(len(X), self.curvature_share, self.iterations)
         curvature = Curvature(network, X, Y, weight, rows)
         diagonal = curvature.diagonal(self.iterations)  # (n_parameters,)
-        along = curvature.form(g, g) / float(np.sum(g * g))  # the curvature along the gradient
+        units = self._units(network, diagonal)
+        down = -g / units
+        along = curvature.form(down, down) / float(np.sum(units * down**2))  # the curvature there
         damping = self.damping or self.first_damping * along
         start = self.solution
         for _ in range(20):
-            d, fall = self._conjugate_gradients(network, curvature, damping, diagonal, g, start)
-            if -fall <= noise:
-                self.converged = True
-                return rate
+            d, fall = self._conjugate_gradients(
+                network, curvature, damping * units, diagonal, g, start
+            )
+            if -fall <= noise:  # nothing is left to gain: if not for the damping
+                least = float(np.finfo(w.dtype).eps) * along
+                if damping <= least:
+                    self.converged = True
+                    break
+                damping = max(min(damping * LOWER, along), least)
+                continue
             step, losses = rate, []
             for _ in range(30):
                 network.parameters[...] = w + step * d
@@ -86,11 +98,24 @@ class NewtonCG(Optimizer):
             break
         return rate
 
+    def _units(self, network: Network, diagonal: Array) -> Array:
+        """Return factors of the damping, from what kernels and biases have of G's diagonal."""
+        views = iter(cut(diagonal, [view.shape for view in network.parameter_views]))
+        units = []
+        for layer in network.layers:
+            kernel = next(views) if layer.spec.tied_to is None else None
+            bias = next(views) if layer.b is not None else None
+            if kernel is not None and bias is not None:
+                units.append(damping_unit(float(kernel.mean() / bias.mean())))
+            else:
+                units.append(1.0)
+        return network.spread(units, [1.0 for _ in units])
+
     def _conjugate_gradients(
         self,
         network: Network,
         curvature: Curvature,
-        damping: float,
+        damping: Array,
         diagonal: Array,
         g: Array,
         start: Array | None,

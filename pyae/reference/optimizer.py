@@ -10,6 +10,8 @@ import numpy as np
 from .arrays import Array
 from .schedules import Rate, learning_rate_at
 
+SMALL = 0.01  # mean square of inputs, below which they are of an unusual size
+
 
 class Optimizer:
     """A learning rate, a step counter, clipping, and the slots of a rule.
@@ -77,3 +79,8 @@ def clip_gradients(
 
 def _norm(x: Array) -> float:
     return math.sqrt(float(np.square(x).sum(dtype=np.float64)))
+
+
+def damping_unit(mean_square: float) -> float:
+    """Return by how many times a bias's damping a kernel is damped, for the scale of its inputs."""
+    return max(mean_square, min(mean_square / SMALL, 1.0)) if mean_square > 0 else 1.0
