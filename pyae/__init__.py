@@ -48,7 +48,7 @@ if TYPE_CHECKING:
         SparseAutoencoder,
     )
     from pyae.layers import Dense
-    from pyae.model import DivergenceWarning, History, Sequential
+    from pyae.model import DivergenceWarning, History, Sequential, StallWarning
     from pyae.onnx_export import export_onnx
     from pyae.saving import FileFormatError, load
 
@@ -83,6 +83,7 @@ _NAMES = {
     "MLPRegressor": "estimators",
     "Sequential": "model",
     "SparseAutoencoder": "estimators",
+    "StallWarning": "model",
     "export_onnx": "onnx_export",
     "load": "saving",
     "set_num_threads": "_backend",
@@ -101,6 +102,7 @@ __all__ = [
     "MLPRegressor",
     "Sequential",
     "SparseAutoencoder",
+    "StallWarning",
     "__version__",
     "activations",
     "callbacks",

@@ -177,7 +177,7 @@ class Run:
                 seed=self._model._seed,
             )
             restored = False
-        newest.over |= history.stopped_early or history.converged
+        newest.over |= history.stopped_early or history.converged or history.stalled
         self._write(newest, with_parameters=restored)
 
     def _is_due(self, epoch: int) -> bool:

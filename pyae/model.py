@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from pyae._backend import Network
     from pyae.checkpoints import Run
 
-__all__ = ["DivergenceWarning", "History", "Sequential"]
+__all__ = ["DivergenceWarning", "History", "Sequential", "StallWarning"]
 
 
 _LOGS = ("loss", "val_loss", "learning_rate", "seconds")  # of an epoch
@@ -45,6 +45,10 @@ _LOGS = ("loss", "val_loss", "learning_rate", "seconds")  # of an epoch
 
 class DivergenceWarning(RuntimeWarning):
     """Training was stopped because the loss or the weights were no longer finite."""
+
+
+class StallWarning(RuntimeWarning):
+    """Training ended where the optimizer found no smaller loss, though the gradient is not zero."""
 
 
 @dataclasses.dataclass
@@ -65,7 +69,10 @@ class History:
         The best epoch, from 0, as `EarlyStopping` saw it.
     converged : bool
         Whether training stopped because the optimizer, one that re-evaluates such as L-BFGS, had
-        found no step that makes the loss smaller.
+        nothing left to gain that rounding errors would leave to see.
+    stalled : bool
+        Whether training stopped because such an optimizer found no step that makes the loss
+        smaller, though the gradient says that there should be one.
     """
 
     history: dict[str, list[float]] = dataclasses.field(default_factory=dict)
@@ -73,6 +80,7 @@ class History:
     stopped_early: bool = False
     best_epoch: int | None = None
     converged: bool = False
+    stalled: bool = False
 
     @property
     def epoch(self) -> list[int]:
@@ -365,7 +373,8 @@ class Sequential:
         between two pieces of a batch's work, as a rule within a fraction of a second (huge batches
         can take seconds), and leaves the model with the weights of its last update.
         With an optimizer that re-evaluates (`LBFGS`, `NewtonCG`, `KFAC`) it also ends once no batch
-        has a step that makes its loss smaller: ``history.converged``.
+        has a step that makes its loss smaller: ``history.converged``, or ``history.stalled`` where
+        that is no optimum.
 
         Parameters
         ----------
@@ -421,6 +430,9 @@ class Sequential:
         DivergenceWarning
             The loss or a weight was no longer finite: training stopped; the last finite weights
             are kept.
+        StallWarning
+            The optimizer found no step that makes the loss smaller, though there should be one:
+            training stopped; the weights are the best that it found.
 
         Examples
         --------
@@ -528,6 +540,7 @@ class Sequential:
             history.stopped_early = result["stopped_early"]
             history.diverged = result["diverged"]
             history.converged = result["converged"]
+            history.stalled = result["stalled"]
             history.best_epoch = None if result["best_epoch"] < 0 else result["best_epoch"]
         if run is not None and not history.diverged:
             run.finish(history, result["restored_best"])
@@ -539,6 +552,15 @@ class Sequential:
                 f"{result['diverged_learning_rate']:.3g}. The weights are {kept}, and the "
                 "optimizer starts afresh; try a smaller learning rate or gradient clipping",
                 DivergenceWarning,
+                stacklevel=2,
+            )
+        if result["stalled"]:
+            warnings.warn(
+                f"training stalled in epoch {len(history.epoch)} of {epochs}: optimizer "
+                f"{self.optimizer.name} found no step that makes the loss smaller, though its "
+                "gradient is not zero. The loss may have a kink there, or the features, the sample "
+                "weights or the optimizer's settings an extreme scale",
+                StallWarning,
                 stacklevel=2,
             )
         for follower in followers:

@@ -224,6 +224,26 @@ def test_a_fit_that_converged_is_over(tmp_path: Path) -> None:
         assert_same_fit(fit(checkpoint=Checkpoint(tmp_path / "a", every_epochs=7)), whole)
 
 
+def test_a_fit_that_stalled_is_over(tmp_path: Path) -> None:
+    """No epoch is added each time it is started again."""
+
+    def fit(**options: Any) -> pyae.Sequential:
+        model = network(optimizer=optimizers.LBFGS(max_line_search=1), dtype="float64")
+        with pytest.warns(pyae.StallWarning, match="lbfgs found no step"):
+            model.fit(X, epochs=2000, batch_size=len(X), **options)
+        return model
+
+    whole = fit()
+    assert whole.history.stalled
+    assert len(whole.history.epoch) < 2000
+    assert_same_fit(fit(checkpoint=tmp_path / "a"), whole)
+    for _ in range(2):
+        again = network(optimizer=optimizers.LBFGS(max_line_search=1), dtype="float64")
+        again.fit(X, epochs=2000, batch_size=len(X), checkpoint=tmp_path / "a")
+        assert_same_fit(again, whole)
+        assert again.history.stalled
+
+
 def test_a_fit_that_diverged_diverges_again(tmp_path: Path) -> None:
     def fit(**options: Any) -> pyae.Sequential:
         model = network(optimizer=optimizers.SGD(300.0))

@@ -7,6 +7,7 @@ import math
 import pickle
 import subprocess
 import sys
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -240,7 +241,9 @@ def test_the_loss_never_rises(
     X = rng.normal(size=(30, 4))
     layers = [pyae.Dense(6, activation, kernel_regularizer=L1(l1)), pyae.Dense(4)]
     model = pyae.Sequential(layers, optimizer=optimizer, dtype=dtype, random_state=seed)
-    history = fit(model, X, epochs=25)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", pyae.StallWarning)  # at kinks, or for an absurd rate
+        history = fit(model, X, epochs=25)
     losses = np.array([*history.history["loss"], model.evaluate(X, batch_size=len(X))])
     assert not history.diverged
     assert (np.diff(losses) <= 20 * np.finfo(dtype).eps * losses[:-1]).all()
@@ -384,11 +387,36 @@ def test_a_state_with_negative_counts_is_refused() -> None:
 def test_a_search_that_gives_up_is_no_convergence() -> None:
     X, y = digits()
     model = classifier(optimizer=pyae.optimizers.LBFGS(max_line_search=1))
-    history = fit(model, X, y, epochs=500)
+    with pytest.warns(pyae.StallWarning, match="lbfgs found no step"):
+        history = fit(model, X, y, epochs=500)
     _, gradients = model.loss_and_gradients(X, y)
     assert max(np.abs(g).max() for g in gradients) > 1e-6
     assert len(history.history["loss"]) < 500
+    assert history.stalled
     assert not history.converged
+
+
+@pytest.mark.parametrize("scale", [1e-30, 1e15, 1e60])
+def test_the_scale_of_targets_does_not_matter(scale: float) -> None:
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(200, 5))
+    y = X @ rng.normal(size=5) + 1 + 0.1 * rng.normal(size=200)
+    A = np.column_stack([X, np.ones(200)])
+    expected = scale * np.linalg.lstsq(A, y)[0]
+    model = pyae.Sequential([pyae.Dense(1)], optimizer="lbfgs", dtype="float64", random_state=0)
+    fit(model, X, scale * y, epochs=300)
+    actual = np.concatenate([model.get_weights()[0].ravel(), model.get_weights()[1]])
+    np.testing.assert_allclose(actual, expected, atol=1e-6 * np.abs(expected).max())
+
+
+def test_an_exact_fit_is_an_optimum_not_a_stall() -> None:
+    X = np.random.default_rng(0).normal(size=(30, 4))
+    for seed in range(5):
+        layers = [pyae.Dense(6), pyae.Dense(4)]
+        model = pyae.Sequential(layers, optimizer="lbfgs", dtype="float64", random_state=seed)
+        history = fit(model, X, epochs=3000)
+        assert history.converged
+        assert history.history["loss"][-1] < 1e-24
 
 
 def test_weights_set_in_a_callback_are_seen() -> None:

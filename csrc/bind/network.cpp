@@ -207,6 +207,7 @@ class PyNetwork {
     }
     py::dict summary;
     summary["converged"] = result.converged;
+    summary["stalled"] = result.stalled;
     summary["diverged"] = result.diverged;
     summary["diverged_epoch"] = result.last.epoch;
     summary["diverged_learning_rate"] = result.last.learning_rate;
@@ -282,7 +283,9 @@ class PyNetwork {
       }
       if (network.training_ && network.training_thread_ != self) {
         throw std::runtime_error(
-            "the model is being trained by another thread; wait until fit returns");
+            "the model is being trained by another thread; wait until fit returns (in a process "
+            "that was "
+            "forked meanwhile it never does: load or build a model there)");
       }
       if (use != Use::read && network.readers_ > 0) {
         throw std::runtime_error(

@@ -43,6 +43,12 @@ class LbfgsOptimizer final : public Optimizer<T> {
 
     const double rate = this->learning_rate();
     const double noise = kNoise * std::abs(loss);
+    // What is left to gain, judged by the curvature on the way to the last point that was tried.
+    const auto is_optimum = [&](double fall) {
+      const double rise = dot(team, direction_.data(), trial_gradient_.data(), n_) - fall;
+      const double gain = rise > 0 ? fall * fall / rise * last_step_ / 2 : -fall;
+      return lost_in_rounding(objective, gain, loss, w, n_, trial_.data());
+    };
     while (true) {
       const bool steepest = n_pairs() == 0;
       find_direction(team, slope);
@@ -50,20 +56,24 @@ class LbfgsOptimizer final : public Optimizer<T> {
       const double fall = dot(team, direction_.data(), slope, n_);
       // The gain of a step, a product of two gradients, is lost in the rounding errors of both.
       if (!steepest && std::abs(fall) <= kEpsilonOfType * noise) return Outcome::converged;
-      const double first = steepest ? rate * std::min(1.0, 1 / std::sqrt(square)) : rate;
+      // The first way is short, but long enough for a loss of any scale to tell.
+      const double shortest = std::max(1 / std::sqrt(square), kFirstFall * std::abs(loss) / square);
+      const double first = steepest ? rate * std::min(1.0, shortest) : rate;
       double value = 0;
       if (fall < 0 && std::isfinite(fall) &&
           search(team, tensors, objective, {{0, loss, fall}, noise}, first, w, slope, value)) {
         const bool gained = value < loss - kEpsilonOfType * std::abs(loss);
         const Index idle = gained ? 0 : this->state_.idle + 1;
-        if (idle >= kPatience) return Outcome::converged;
+        if (idle >= kPatience) {
+          return !steepest || is_optimum(fall) ? Outcome::converged : Outcome::stalled;
+        }
         if (take(team, tensors, w, g)) {
           this->state_.idle = idle;
           ++this->state_.step;
           return Outcome::updated;
         }
       }
-      if (steepest) return first * -fall <= noise ? Outcome::converged : Outcome::stuck;
+      if (steepest) return is_optimum(fall) ? Outcome::converged : Outcome::stalled;
       forget();
     }
   }
@@ -74,6 +84,7 @@ class LbfgsOptimizer final : public Optimizer<T> {
   // Steps without a gain that are allowed in a row: near the end the loss, being flat there, does
   // not change any more while the parameters still become more precise.
   static constexpr Index kPatience = 10;
+  static constexpr double kFirstFall = 1e-3;  // of the loss, that a first step should promise
 
   void forget() { this->state_.kept = this->state_.idle = 0; }
   Index n_pairs() const { return std::min<Index>(this->state_.kept, settings_.history_size); }
@@ -159,6 +170,7 @@ class LbfgsOptimizer final : public Optimizer<T> {
     T *trial = trial_.data(), *gradient = trial_gradient_.data();
     const T* d = direction_.data();
     const auto move = [&](double step) {
+      last_step_ = step;
       const T a = static_cast<T>(step);
       for_parameters(team, n_, [=](Index begin, Index end) {
         for (Index i = begin; i < end; ++i) trial[i] = w[i] + a * d[i];
@@ -219,7 +231,8 @@ class LbfgsOptimizer final : public Optimizer<T> {
 
   Lbfgs settings_;
   Index n_ = 0;
-  bool bent_ = false;  // some parameter has an L1 penalty: steps keep to one orthant
+  bool bent_ = false;     // some parameter has an L1 penalty: steps keep to one orthant
+  double last_step_ = 0;  // that was tried on the present direction
   Buffer<T> direction_, trial_, trial_gradient_, pseudo_;  // (n_parameters)
   std::vector<double> curvature_, weight_;                 // (history_size): s y, and alpha
 };

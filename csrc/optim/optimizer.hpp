@@ -50,7 +50,7 @@ class Objective {
 enum class Outcome {
   updated,
   converged,  // no step makes the loss smaller; w is as it was
-  stuck,      // none was found, though there should be one; w is as it was
+  stalled,    // none was found, though there should be one; w is as it was
   diverged,   // a value would become non-finite; w is as it was
 };
 

@@ -62,7 +62,8 @@ class Hook : public Interrupt {
 };
 
 struct FitResult {
-  bool diverged = false, converged = false, stopped_early = false, restored_best = false;
+  bool diverged = false, converged = false, stalled = false, stopped_early = false;
+  bool restored_best = false;
   Index best_epoch = -1;
   EpochReport last;  // where it diverged
 };

@@ -200,6 +200,7 @@ class Trainer {
       if (hook.epoch_end(report)) break;
       if (outcome != Outcome::updated) {
         result.converged = outcome == Outcome::converged;
+        result.stalled = outcome == Outcome::stalled;
         break;
       }
       if (early.active && stopping.waited > 0 && stopping.waited >= early.patience) {
@@ -234,7 +235,7 @@ class Trainer {
 
  private:
   // Diverged when the loss or the weights stopped being finite, the weights being the last finite
-  // ones; converged or stuck when no batch had a step to take, and the next epoch has the same
+  // ones; converged or stalled when no batch had a step to take, and the next epoch has the same
   // ones.
   Outcome run_epoch(Network<T>& network, Optimizer<T>& optimizer, std::uint64_t epoch,
                     const Team& team, const DataSet<T>& data, const FitOptions& options,

@@ -120,6 +120,9 @@ class SparseAutoencoder(Autoencoder):
     -----
     DivergenceWarning
         The loss or a weight was no longer finite: training stopped with the last finite weights.
+    StallWarning
+        The optimizer, one that re-evaluates, found no smaller loss though there should be one:
+        training stopped with the best weights that it found.
 
     Notes
     -----
