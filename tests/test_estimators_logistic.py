@@ -238,6 +238,34 @@ def test_separable_classes_are_told_without_a_matrix(name: str) -> None:
     test_separable_classes_are_told(name, "newton")
 
 
+@pytest.mark.parametrize("C", [1.0, np.inf])
+@pytest.mark.parametrize("solver", ["newton", "lbfgs"])
+def test_a_class_without_weight_is_told(solver: str, C: float) -> None:
+    """Its intercept falls for ever: intercepts are not penalised."""
+    X = np.random.default_rng(0).normal(size=(90, 3))
+    y = np.arange(90) % 3
+    with pytest.warns(ConvergenceWarning, match=r"of class \[1\] all have weight 0"):
+        LogisticRegression(C, solver=solver).fit(X, y, sample_weight=(y != 1).astype(float))
+    with pytest.warns(ConvergenceWarning, match=r"of class \[0\] all have weight 0"):
+        LogisticRegression(C, solver=solver, class_weight={0: 0}).fit(X, y)
+    with pytest.raises(ValueError, match=r"two classes whose samples have .*got one class: \[2\]"):
+        LogisticRegression(C, solver=solver, class_weight={0: 0, 1: 0}).fit(X, y)
+
+
+@pytest.mark.parametrize("solver", ["newton", "lbfgs"])
+def test_features_whose_squares_vanish_are_told(solver: str) -> None:
+    X = np.random.default_rng(0).normal(size=(90, 3))
+    y = (X[:, 0] + np.random.default_rng(1).logistic(size=90) > 0).astype(int)
+    tiny = X * [1, 1, 1e-180]
+    with pytest.raises(ValueError, match=r"X has values of .*e-180 .* in feature 2, whose squares"):
+        LogisticRegression(np.inf, solver=solver).fit(tiny, y)
+    if solver == "newton":
+        with pytest.raises(ValueError, match=r"too large for dtype float32: bring X's features"):
+            LogisticRegression(np.inf, solver=solver, dtype="float32").fit(1e-45 * X, y)
+    penalised = LogisticRegression(solver=solver).fit(tiny, y)  # then it is the penalty's to say
+    np.testing.assert_allclose(penalised.coef_[0, 2], 0, atol=1e-100)
+
+
 def test_a_fit_that_ends_far_from_an_optimum_is_not_called_separable() -> None:
     X, y = ANES  # which is not; warnings are errors
     LogisticRegression(np.inf, tol=0.3, solver="newton").fit(X, y)

@@ -21,11 +21,12 @@ from pyae.estimators._log_loss import Objective
 from pyae.estimators._newton import Vector, minimize
 from pyae.estimators._newton_cg import minimize_by_products
 from pyae.estimators._other_names import LOGISTIC, naming
-from pyae.model import History
+from pyae.model import History, Sequential, StallWarning
 from pyae.progress import Progress
 
 _SMALL = 1000  # parameters up to which Newton's matrix takes little time and memory
 _STRICT = 1e-9  # up to which a tolerance leaves Newton's last step short, if there is an optimum
+_LEAST_SIZE = 1e-140  # of a feature that is not 0: its squares times a probability are normal
 _PATIENCE = 10  # steps of L-BFGS that together gain less than the goal
 
 
@@ -214,15 +215,30 @@ class LogisticRegression(ClassifierMixin, NetworkEstimator):
         samples = Samples(X, numbers_of(labels, classes), weights).used()
         assert samples.y is not None
         objective = Objective(samples, len(classes), fit_intercept, l1, l2)
+        without = np.setdiff1d(np.arange(len(classes)), samples.y)
+        if len(classes) - len(without) < 2:
+            raise ValueError(
+                "y must have at least two classes whose samples have positive weight, got one "
+                f"class: {np.delete(classes, without).tolist()}"
+            )
         start = self._start(classes) if goes_on else np.zeros(objective.size)
-        _refuse_large(objective)
+        _refuse_extremes(objective)
         goal = tol * objective.value_and_gradient(np.zeros(objective.size))[0]
         self.classes_ = classes
         if self._chosen_solver(objective.size) == "newton":
             reached, step = self._by_newton(objective, start, goal, max_iter)
         else:
             reached, step = self._by_lbfgs(objective, start, goal, max_iter), None
-        if reached and objective.has_no_optimum(self.model_.get_weights(), step):
+        if len(without) and (fit_intercept or not l1 + l2):
+            warnings.warn(
+                f"the samples of {'class' if len(without) == 1 else 'classes'} "
+                f"{classes[without].tolist()} all have weight 0: there is no optimum, but the loss "
+                "falls for ever as the other classes become more probable, and the coefficients "
+                "are those of where it fell by less than tol. Leave those samples out",
+                ConvergenceWarning,
+                stacklevel=3,  # from fit's caller
+            )
+        elif reached and objective.has_no_optimum(self.model_.get_weights(), step):
             warnings.warn(
                 "the classes are separable: without a penalty the loss falls for ever as "
                 "coefficients grow, and they are those of where it fell by less than tol. Try a "
@@ -270,7 +286,7 @@ class LogisticRegression(ClassifierMixin, NetworkEstimator):
                 follower.model = model
                 follower.on_train_begin(model)
             for step, at in enumerate(steps):
-                model.set_weights(objective.weights(at.w))
+                _set_coefficients(model, objective.weights(at.w))
                 if step > 0:
                     losses.append(at.objective)
                     progress.epoch_end(step - 1, {"loss": at.objective})
@@ -297,19 +313,21 @@ class LogisticRegression(ClassifierMixin, NetworkEstimator):
         before = model.history
         slow = EarlyStopping("loss", _PATIENCE, goal, restore_best_weights=False)
         try:
-            history = model.fit(
-                objective.inputs,
-                objective.y,
-                epochs=max_iter,
-                batch_size=len(objective.X),
-                sample_weight=objective.sample_weights,
-                callbacks=[*resolve_callbacks(self.callbacks), slow],
-                verbose=verbosity(self.verbose),
-            )
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore", StallWarning)  # told as what was not reached
+                history = model.fit(
+                    objective.inputs,
+                    objective.y,
+                    epochs=max_iter,
+                    batch_size=len(objective.X),
+                    sample_weight=objective.sample_weights,
+                    callbacks=[*resolve_callbacks(self.callbacks), slow],
+                    verbose=verbosity(self.verbose),
+                )
         finally:
             if model.history is not before:
                 kept = objective.network(self.dtype, self.n_threads)
-                kept.set_weights(objective.centred(model.get_weights()))
+                _set_coefficients(kept, objective.centred(model.get_weights()))
                 kept.history = model.history
                 self._keep(kept, resume=False)
         return history.converged or history.stopped_early or model.stop_training
@@ -465,9 +483,21 @@ class LogisticRegression(ClassifierMixin, NetworkEstimator):
         return np.asarray(self.classes_[numbers])
 
 
-def _refuse_large(objective: Objective) -> None:
-    """Raise a ValueError where the weighted squares that curvature is made of overflow."""
+def _refuse_extremes(objective: Objective) -> None:
+    """Raise a ValueError where the weighted squares that curvature is made of leave float64.
+
+    With a penalty, the curvature of features that are too small is the penalty's.
+    """
     X, weights = objective.inputs, objective.sample_weights
+    if not objective.l1 and not objective.l2:
+        sizes = np.maximum(X.max(axis=0), -X.min(axis=0))
+        vanishing = (sizes > 0) & (sizes < _LEAST_SIZE)
+        if vanishing.any():
+            feature = int(vanishing.argmax())
+            raise ValueError(
+                f"X has values of {sizes[feature]:.3g} in magnitude at most in feature {feature}, "
+                "whose squares vanish: bring its features to a larger scale"
+            )
     most = np.sqrt(np.finfo(np.float64).max / objective.size)
     largest = max(X.max(), -X.min())
     if largest > most:
@@ -480,6 +510,17 @@ def _refuse_large(objective: Objective) -> None:
             f"sample_weight, or class_weight times it, is up to {weights.max():.3g}, and with "
             f"values of X up to {largest:.3g} the losses overflow: make the weights smaller"
         )
+
+
+def _set_coefficients(model: Sequential, weights: list[Floats]) -> None:
+    """Give the network its weights, or raise a ValueError where its dtype has no room for them."""
+    largest = max(np.abs(w).max() for w in weights)
+    if largest > np.finfo(model.dtype).max:
+        raise ValueError(
+            f"the coefficients are up to {largest:.3g}, too large for dtype {model.dtype.name}: "
+            "bring X's features to a larger scale, or use dtype='float64'"
+        )
+    model.set_weights(weights)
 
 
 def _refuse_overflow(overflown: npt.NDArray[np.bool_]) -> None:
