@@ -69,6 +69,9 @@ struct PackedOperand {
   Buffer<T> values;  // panels of columns, (panels * kColumns, places of rows), one block of rows
                      // after another
 };
+// Of how many rows each of equal blocks is, for products of each block by itself: whole strips of
+// those that are made at once, where a smaller last one would be slow.
+Index even_rows(Index rows, Index blocks);
 template <class T>
 void pack_operand(const Team& team, const Operand<T>& b, Precision precision,
                   PackedOperand<T>& packed);

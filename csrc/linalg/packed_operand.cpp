@@ -2,13 +2,41 @@
 #include "linalg/tiles.hpp"
 
 namespace pyae {
+namespace {
+
+// Panels that are packed once are longer than those that are packed for one product, and the rows
+// that pass by them fewer: so many values of A stay in L2.
+#if defined(__AVX512F__)
+constexpr Index kMaxKeptDepth = 2048;
+#else
+constexpr Index kMaxKeptDepth = kMaxDepth;
+#endif
+constexpr Index kMostValues = 60000;
+
+Index kept_depth(Index depth, bool pairs) {
+  return round_up(even_piece(depth, kMaxKeptDepth), pairs ? 2 : 1);
+}
+
+// Strips in a block of rows. A thread by itself goes through all of B for each.
+Index block_of_strips(Index strips, Index depth, int threads) {
+  constexpr Index most = kBlockRows / kRows;
+  if (threads > 1) return balanced_block(strips, most, threads);
+  return even_piece(strips, std::clamp<Index>(kMostValues / (depth * kRows), 1, most));
+}
+
+}  // namespace
+
+Index even_rows(Index rows, Index blocks) {
+  const Index even = pieces_of(rows, blocks), last = even % kRows;
+  return 3 * last >= 2 * kRows ? even : round_up(even, kRows);
+}
 
 template <class T>
 void pack_operand(const Team& team, const Operand<T>& b, Precision precision,
                   PackedOperand<T>& packed) {
   const bool pairs = as_pairs<T>(precision);
   const Index panels = pieces_of(b.columns, kColumns<T>), depth = b.rows;
-  const Index block_depth = round_up(even_piece(depth, kMaxDepth), pairs ? 2 : 1);
+  const Index block_depth = kept_depth(depth, pairs);
   packed.rows = depth;
   packed.columns = b.columns;
   packed.precision = precision;
@@ -28,13 +56,12 @@ void matmul(const Team& team, MatmulScratch<T>& scratch, const Operand<T>& a,
   const MicroKernels<T>& kernels = kernels_for<T>(b.precision);
   const Index strips = pieces_of(m, kRows), panels = pieces_of(n, width);
   const bool pack_a = must_pack_rows(a, pairs, panels);
-  const Index row_block =
-      strips == 1 ? kRows : balanced_block(strips, kBlockRows / kRows, team.threads()) * kRows;
+  const Index block_depth = kept_depth(depth, pairs);
+  const Index row_block = block_of_strips(strips, block_depth, team.threads()) * kRows;
   const Index row_tasks = pieces_of(m, row_block);
   const Index group =
       round_up(pieces_of(panels, std::max<Index>(1, 16 / row_tasks)), m == 1 ? kPanelsAtOnce : 1);
   const Cut cut{m, panels, row_block, group};
-  const Index block_depth = round_up(even_piece(depth, kMaxDepth), pairs ? 2 : 1);
   const Index own_size = pack_a ? kBlockRows * block_depth : 0;
   T* own = pack_a ? scratch.own.ensure(own_size * team.threads()) : nullptr;
 

@@ -12,7 +12,10 @@ template <class T>
 class FirstOrder final : public Optimizer<T> {
  public:
   FirstOrder(OptimizerSpec spec, FirstOrderRule rule, Index n)
-      : Optimizer<T>(std::move(spec)), rule_(std::move(rule)), n_(n) {
+      : Optimizer<T>(std::move(spec)),
+        rule_(std::move(rule)),
+        n_(n),
+        whole_{Tensor{{0, true, 1, n, 0}, {}}} {
     reset();
   }
 
@@ -43,7 +46,10 @@ class FirstOrder final : public Optimizer<T> {
                                 this->state_.slots.data() + first, n_, w + first, g + first,
                                 w + first);
           };
-          return update_all(team, tensors, clips, std::cref(update), w, g);
+          // Where a rule treats all tensors alike, they are one.
+          using Rule = std::decay_t<decltype(rule)>;
+          const bool alike = !std::is_same_v<Rule, AdamW> && this->spec_.clipping.norm == 0;
+          return update_all(team, alike ? whole_ : tensors, clips, std::cref(update), w, g);
         },
         rule_);
   }
@@ -69,6 +75,7 @@ class FirstOrder final : public Optimizer<T> {
 
   FirstOrderRule rule_;
   Index n_;
+  std::vector<Tensor> whole_;  // all parameters as one
 };
 
 }  // namespace

@@ -5,6 +5,7 @@
 #include <cmath>
 
 #include "linalg/reductions.hpp"
+#include "linalg/subnormals.hpp"
 #include "optim/optimizer.hpp"
 
 namespace pyae {
@@ -54,12 +55,14 @@ bool for_updates(const Team& team, Index n, const F& f) {
 // What the rule makes of w (count) goes into `to`, which may be w; g (count) is overwritten with
 // the old w, for the case that a new value is not finite: that returns false. Slot k of w's first
 // parameter stands at slots[k * stride]. Rule and step are copies: the compiler then knows that no
-// store changes them.
+// store changes them. Moments of parameters that have no gradient any more become subnormal, and
+// would stay so: 0.9 times a few of the smallest numbers is as many, rounded.
 template <class T, class Rule>
 bool update_range(Rule rule, typename Rule::Step step, bool is_kernel, const Clip& clip,
                   Index count, T* slots, Index stride, const T* w, T* g, T* to) {
   using V = Vec<T>;
   constexpr Index kMostSlots = 3;
+  const NoSubnormals mode;
   const Index n_slots = rule.n_slots();
   const double scale = clip.scale, limit = clip.limit;
   IntVec<V> bad{};

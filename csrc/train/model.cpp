@@ -221,17 +221,14 @@ class TrainableModel final : public Model<T> {
   // cache, and as many blocks for one thread as for another. Where there are too few of them for
   // each thread to have its own, all.
   Index block_of_rows(const Team& team, Index rows, Index upto) const {
-    constexpr Index kStrip = 12;  // rows that a product takes at once, or a multiple of them
-    constexpr Index kWorthBlock = 2 * kStrip;
+    constexpr Index kWorthBlock = 24;
     if (rows < 2 * kWorthBlock) return rows;
     const Index threads = team.threads();
     if (rows < threads * kWorthBlock) return rows;
     Index widest = network_.n_features();
     for (Index l = 0; l < upto; ++l) widest = std::max(widest, network_.units(l));
     const Index most = std::clamp<Index>((Index{1} << 18) / widest, 256, 1024);
-    const auto pieces = [](Index n, Index size) { return (n + size - 1) / size; };
-    const Index blocks = threads * pieces(rows, threads * most);
-    return pieces(pieces(rows, blocks), kStrip) * kStrip;
+    return even_rows(rows, threads * ((rows + threads * most - 1) / (threads * most)));
   }
 
   // The kernels of the first `upto` layers, packed: made for the first prediction after a change of
