@@ -331,6 +331,19 @@ def test_one_update_by_hand() -> None:
         assert_close(model.get_weights()[0][0, 0], np.float64(expected))
 
 
+def test_moments_without_gradients_end_as_zeros() -> None:
+    """They would stay a few of the smallest numbers for ever, which are slow to compute with."""
+    X = np.random.default_rng(0).normal(size=(16, 2))
+    model = pyae.Sequential([pyae.Dense(1)], optimizer="adam", random_state=0)
+    model.fit(X, X[:, 0], epochs=3, batch_size=16)
+    X[:, 1] = 0
+    assert model._built_network().state()["slots"][1] != 0  # the second weight's first moment
+    model.fit(X, X[:, 0], epochs=1200, batch_size=16)
+    slots = model._built_network().state()["slots"]
+    assert slots[1] == 0
+    assert not ((slots != 0) & (np.abs(slots) < np.finfo(np.float32).tiny)).any()
+
+
 def test_weight_decay_spares_biases() -> None:
     X, y = np.zeros((1, 2)), np.zeros((1, 3))  # no gradient anywhere
     optimizer = optimizers.AdamW(0.1, weight_decay=0.5)

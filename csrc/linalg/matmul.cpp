@@ -144,8 +144,16 @@ void matmul(const Team& team, MatmulScratch<T>& scratch, const Operand<T>& a, co
           pack_panel(pairs, b, panel, d0 + p0, np, mine + (panel - panel_begin) * width * nq);
         }
         const bool last = d0 + p0 + np == depth;
-        multiply_block(kernels, nq, rows, columns, part, c, n, accumulate || d0 + p0 > 0,
-                       last ? epilogue : Epilogue<T>{});
+        // So many rows at a time stay in L2 while all of the task's panels pass by.
+        const Index some = tall ? row_block : few_strips(strips, np) * kRows;
+        for (Index i = part.row_begin; i < part.row_end; i += some) {
+          const Rectangle block{i, std::min(part.row_end, i + some), part.panel_begin,
+                                part.panel_end};
+          Strips<T> strip = rows;
+          strip.data += (i - part.row_begin) / kRows * rows.next;
+          multiply_block(kernels, nq, strip, columns, block, c, n, accumulate || d0 + p0 > 0,
+                         last ? epilogue : Epilogue<T>{});
+        }
       }
     });
   }

@@ -4,14 +4,12 @@
 namespace pyae {
 namespace {
 
-// Panels that are packed once are longer than those that are packed for one product, and the rows
-// that pass by them fewer: so many values of A stay in L2.
+// Panels that are packed once are longer than those that are packed for one product.
 #if defined(__AVX512F__)
 constexpr Index kMaxKeptDepth = 2048;
 #else
 constexpr Index kMaxKeptDepth = kMaxDepth;
 #endif
-constexpr Index kMostValues = 60000;
 
 Index kept_depth(Index depth, bool pairs) {
   return round_up(even_piece(depth, kMaxKeptDepth), pairs ? 2 : 1);
@@ -19,9 +17,8 @@ Index kept_depth(Index depth, bool pairs) {
 
 // Strips in a block of rows. A thread by itself goes through all of B for each.
 Index block_of_strips(Index strips, Index depth, int threads) {
-  constexpr Index most = kBlockRows / kRows;
-  if (threads > 1) return balanced_block(strips, most, threads);
-  return even_piece(strips, std::clamp<Index>(kMostValues / (depth * kRows), 1, most));
+  if (threads > 1) return balanced_block(strips, kBlockRows / kRows, threads);
+  return few_strips(strips, depth);
 }
 
 }  // namespace

@@ -46,6 +46,13 @@ inline Index balanced_block(Index strips, Index most, Index threads) {
   return best;
 }
 
+// Strips in equal blocks that stay in L2 beside panels of B.
+inline Index few_strips(Index strips, Index depth) {
+  constexpr Index kMostValues = 60000;
+  return even_piece(strips,
+                    std::clamp<Index>(kMostValues / (depth * kRows), 1, kBlockRows / kRows));
+}
+
 template <class T>
 constexpr double flops_per_nanosecond() {
   return 5.0 * static_cast<double>(kLanes<T>);
