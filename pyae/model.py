@@ -189,6 +189,7 @@ class Sequential:
         self._seed = seed_of(random_state)
         self._uint8_scale = positive_float(uint8_scale, "uint8_scale")
         self.stop_training = False
+        self._tells_stalls = True  # with a StallWarning
         self.history = History()
         self._n_features: int | None = None
         self._network: Network | None = None
@@ -554,7 +555,7 @@ class Sequential:
                 DivergenceWarning,
                 stacklevel=2,
             )
-        if result["stalled"]:
+        if result["stalled"] and self._tells_stalls:
             warnings.warn(
                 f"training stalled in epoch {len(history.epoch)} of {epochs}: optimizer "
                 f"{self.optimizer.name} found no step that makes the loss smaller, though its "

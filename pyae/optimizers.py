@@ -532,10 +532,11 @@ class NewtonCG(Optimizer):
     computed; J is the derivative of the network's outputs by its parameters, H the loss's second
     derivative by the outputs. The damping, an addition to G's diagonal, is lowered by a third where
     the loss fell by more than 3/4 of what the quadratic model said, and raised by half where by
-    less than 1/4; it stays above 1e-4 times the curvature along the gradient. Where the mean square
-    m of a layer's inputs is above 1 or below 0.01, its kernel has m or 100 m times the damping, so
-    that the scale of features does not matter. Conjugate gradients start from 0.95 times the last
-    d, preconditioned with ``(diag G + damping)^(3/4)``.
+    less than 1/4; it stays above 1e-4 times the curvature along the gradient, unless a step with
+    less is the only one that gains something. Where the mean square m of a layer's inputs is above
+    1 or below 0.01, its kernel has m or 100 m times the damping, so that the scale of features does
+    not matter; networks with ``tied_to`` have one damping. Conjugate gradients start from 0.95
+    times the last d, preconditioned with ``(diag G + damping)^(3/4)``.
 
     Losses: those that are convex in what the network puts out, which are binary cross-entropy,
     categorical cross-entropy with a last layer of softmax, Poisson, Kullback-Leibler divergence,
@@ -548,7 +549,7 @@ class NewtonCG(Optimizer):
         The first factor a of d that is tried; positive.
     damping : float, default 1.0
         What the damping starts with, in units of the curvature along the first gradient,
-        ``g^T G g / g^T g``; positive.
+        ``g^T G g / g^T g`` for inputs of a usual scale; positive.
     max_iterations : int, default 100
         Of conjugate gradients in one step; at least 1. Each costs about as much as
         ``curvature_share`` times 4/3 gradients.
@@ -618,7 +619,7 @@ class KFAC(Optimizer):
         Multiplies the step that the model says is best; positive.
     damping : float, default 1.0
         What the damping starts with, in units of the curvature along the first gradient,
-        ``g^T G g / g^T g``; positive.
+        ``g^T G g / g^T g`` for inputs of a usual scale; positive.
     decay : float, default 0.95
         Of the averages of A and S, in each step; in [0, 1).
     least_damping : float, default 0.1

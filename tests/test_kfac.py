@@ -141,6 +141,13 @@ def test_the_scale_of_features_does_not_matter(scale: float, dtype: str, optimiz
     model = pyae.Sequential([pyae.Dense(1)], optimizer=optimizer, dtype=dtype, random_state=0)
     history = model.fit(scale * X, y, epochs=300, batch_size=500)
     assert history.converged
+    # The bias alone, where a penalty or the dtype leaves nothing of the kernel.
+    penalised = pyae.Dense(1, kernel_regularizer=L2(0.01))
+    for layer, factor in [(penalised, min(scale, 1e-3)), (pyae.Dense(1), 1e-25)]:
+        other = pyae.Sequential([layer], optimizer=optimizer, dtype=dtype, random_state=0)
+        with np.errstate(all="ignore"):
+            other.fit(factor * X, y, epochs=200, batch_size=500)
+        assert other.evaluate(factor * X, y, batch_size=500) < 1.05 * np.var(y)
     assert model.evaluate(scale * X, y, batch_size=500) == pytest.approx(least, rel=1e-5)
 
 
@@ -310,7 +317,7 @@ def test_an_interrupted_step_changes_nothing(optimizer: Any) -> None:
         return [slots, state["scalar"], state["step"], *model.get_weights()]
 
     for delay in (0.02, 0.05, 0.09, 0.14, 0.2):
-        model = autoencoder(optimizer)
+        model = autoencoder(optimizer).build(64)
         before = signal.signal(signal.SIGALRM, interrupt)
         try:
             signal.setitimer(signal.ITIMER_REAL, delay)

@@ -314,8 +314,8 @@ def test_predictions_follow_the_weights() -> None:
         W, b, V, c = model.get_weights()
         code = np.tanh(X @ W + b)
         np.testing.assert_allclose(model.forward(X, upto=1), code, rtol=1e-12)
-        np.testing.assert_allclose(model.predict(X), code @ V + c, rtol=1e-12)
-        np.testing.assert_allclose(model.predict(X[:1]), code[:1] @ V + c, rtol=1e-12)
+        np.testing.assert_allclose(model.predict(X), code @ V + c, rtol=1e-12, atol=1e-14)
+        np.testing.assert_allclose(model.predict(X[:1]), code[:1] @ V + c, rtol=1e-12, atol=1e-14)
 
     check()
     model.set_weights([2 * w for w in model.get_weights()])

@@ -145,7 +145,7 @@ void matmul(const Team& team, MatmulScratch<T>& scratch, const Operand<T>& a, co
         }
         const bool last = d0 + p0 + np == depth;
         // So many rows at a time stay in L2 while all of the task's panels pass by.
-        const Index some = tall ? row_block : few_strips(strips, np) * kRows;
+        const Index some = tall ? row_block : few_strips<T>(strips, np) * kRows;
         for (Index i = part.row_begin; i < part.row_end; i += some) {
           const Rectangle block{i, std::min(part.row_end, i + some), part.panel_begin,
                                 part.panel_end};

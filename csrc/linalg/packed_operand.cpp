@@ -16,9 +16,10 @@ Index kept_depth(Index depth, bool pairs) {
 }
 
 // Strips in a block of rows. A thread by itself goes through all of B for each.
+template <class T>
 Index block_of_strips(Index strips, Index depth, int threads) {
   if (threads > 1) return balanced_block(strips, kBlockRows / kRows, threads);
-  return few_strips(strips, depth);
+  return few_strips<T>(strips, depth);
 }
 
 }  // namespace
@@ -54,7 +55,7 @@ void matmul(const Team& team, MatmulScratch<T>& scratch, const Operand<T>& a,
   const Index strips = pieces_of(m, kRows), panels = pieces_of(n, width);
   const bool pack_a = must_pack_rows(a, pairs, panels);
   const Index block_depth = kept_depth(depth, pairs);
-  const Index row_block = block_of_strips(strips, block_depth, team.threads()) * kRows;
+  const Index row_block = block_of_strips<T>(strips, block_depth, team.threads()) * kRows;
   const Index row_tasks = pieces_of(m, row_block);
   const Index group =
       round_up(pieces_of(panels, std::max<Index>(1, 16 / row_tasks)), m == 1 ? kPanelsAtOnce : 1);

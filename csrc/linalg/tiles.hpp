@@ -47,8 +47,9 @@ inline Index balanced_block(Index strips, Index most, Index threads) {
 }
 
 // Strips in equal blocks that stay in L2 beside panels of B.
-inline Index few_strips(Index strips, Index depth) {
-  constexpr Index kMostValues = 60000;
+template <class T>
+Index few_strips(Index strips, Index depth) {
+  constexpr Index kMostValues = 240000 / static_cast<Index>(sizeof(T));
   return even_piece(strips,
                     std::clamp<Index>(kMostValues / (depth * kRows), 1, kBlockRows / kRows));
 }

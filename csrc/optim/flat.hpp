@@ -1,6 +1,7 @@
 // What optimizers do with flat arrays of n parameters.
 #pragma once
 
+#include <algorithm>
 #include <cmath>
 #include <limits>
 #include <stdexcept>
@@ -45,9 +46,9 @@ bool lost_in_rounding(Objective<T>& objective, double gain, double loss, const T
 // where that is of a usual size, and beyond in proportion. So the scale of features does not
 // matter: where they are large, the bias is not damped to nothing.
 inline double damping_unit(double mean_square) {
-  constexpr double kSmall = 0.01;
-  if (!(mean_square > 0)) return 1;
-  return std::max(mean_square, std::min(mean_square / kSmall, 1.0));
+  constexpr double kSmall = 0.01, kMost = 1e30;  // whose inverse float has room for
+  if (!(mean_square > 0) || !std::isfinite(mean_square)) return 1;
+  return std::clamp(std::max(mean_square, std::min(mean_square / kSmall, 1.0)), 1 / kMost, kMost);
 }
 
 // A factor of the damping for each tensor.

@@ -75,12 +75,17 @@ class KfacOptimizer final : public Optimizer<T> {
     const double noise = kNoise * std::abs(loss);
     if (-model.fall <= noise) {
       // Nothing is left to gain: unless the damping or the inverses hide it, as the gradient tells.
-      descend(team, tensors, units_, g, change_.data());
-      const double along =
-          curvature_along(team, tensors, units_, objective, rows, w, change_.data());
-      const double slope = dot(team, g, change_.data(), n_);
-      if (-slope <= 2 * along * noise) return Outcome::converged;
-      damping_ = std::min(damping_, along);
+      metric_ = units_;
+      for (std::size_t k = 0; k < tensors.size(); ++k) {
+        metric_[k] += 2 * tensors[k].penalty.l2 / damping_;
+      }
+      descend(team, tensors, metric_, g, change_.data());
+      const T* down = change_.data();
+      const double along = curvature_along(team, tensors, units_, objective, rows, w, down);
+      const double slope = dot(team, g, down, n_);
+      const double curvature = damped_form(team, tensors, units_, along, down, down);
+      if (slope * slope <= 2 * curvature * noise) return Outcome::converged;
+      damping_ = std::max(std::min(damping_, along), kLeastDamping<T>);
       model = minimize_model(team, tensors, objective, rows, w, g, previous);
     }
     if (!std::isfinite(model.fall)) return Outcome::diverged;
@@ -238,21 +243,21 @@ class KfacOptimizer final : public Optimizer<T> {
     return sum / static_cast<double>(n_);
   }
 
-  // (A + pi d U)^-1 and (S + d / pi I)^-1, d being the root of the damping and the penalty
-  // together, times factor_damping, and U 1 but for the bias, which has its own unit. Where
-  // rounding errors leave a matrix without an inverse, the damping rises.
+  // (A + pi d U)^-1 and (S + d / pi I)^-1, d being the root of the kernel's damping and penalty
+  // together, times factor_damping, and U 1 but for the bias, where it is the part of that which
+  // the bias has. Where rounding errors leave a matrix without an inverse, the damping rises.
   bool invert_factors(const Team& team) {
     constexpr int kAttempts = 20;
     for (int attempt = 0; attempt < kAttempts; ++attempt) {
       bool all = true;
       for (const FactoredBlock& block : blocks_) {
-        const double u = unit(block);
-        const double d = settings_.factor_damping * std::sqrt(damping_ * u + 2 * block.l2);
+        const double own = damping_ * unit(block) + 2 * block.l2;
+        const double d = settings_.factor_damping * std::sqrt(own);
         const double of_a =
             trace(block.a, block.rows(), block.rows()) / static_cast<double>(block.rows());
         const double of_s = trace_of_deltas(block) / static_cast<double>(block.units);
         const double pi = of_a > 0 && of_s > 0 ? std::sqrt(of_a / of_s) : 1;
-        const double last = block.has_bias ? pi * d / u : pi * d;
+        const double last = block.has_bias ? pi * d * (damping_ / own) : pi * d;
         all = all && invert(team, block.a, block.rows(), pi * d, last) &&
               invert(team, block.s, block.units, d / pi, d / pi);
       }
@@ -351,7 +356,7 @@ class KfacOptimizer final : public Optimizer<T> {
   Index n_, n_factors_ = 0, widest_ = 0, largest_ = 0;
   std::vector<FactoredBlock> blocks_;  // one a layer
   double damping_ = 0;                 // in this step
-  Units units_;
+  Units units_, metric_;
   Buffer<T> change_, trial_;    // (n_parameters)
   Buffer<T> factors_;           // (n_factors): those of this step
   Buffer<T> product_, column_;  // a factor or a layer's parameters; a column of a factor

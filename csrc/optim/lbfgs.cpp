@@ -44,9 +44,11 @@ class LbfgsOptimizer final : public Optimizer<T> {
     const double rate = this->learning_rate();
     const double noise = kNoise * std::abs(loss);
     // What is left to gain, judged by the curvature on the way to the last point that was tried.
+    bool moved = true;
     const auto is_optimum = [&](double fall) {
       const double rise = dot(team, direction_.data(), trial_gradient_.data(), n_) - fall;
-      const double gain = rise > 0 ? fall * fall / rise * last_step_ / 2 : -fall;
+      const double gain =
+          moved && rise > 0 && std::isfinite(rise) ? fall * fall / rise * last_step_ / 2 : -fall;
       return lost_in_rounding(objective, gain, loss, w, n_, trial_.data());
     };
     while (true) {
@@ -65,13 +67,14 @@ class LbfgsOptimizer final : public Optimizer<T> {
         const bool gained = value < loss - kEpsilonOfType * std::abs(loss);
         const Index idle = gained ? 0 : this->state_.idle + 1;
         if (idle >= kPatience) {
-          return !steepest || is_optimum(fall) ? Outcome::converged : Outcome::stalled;
+          return is_optimum(fall) ? Outcome::converged : Outcome::stalled;
         }
         if (take(team, tensors, w, g)) {
           this->state_.idle = idle;
           ++this->state_.step;
           return Outcome::updated;
         }
+        moved = false;  // and the direction is overwritten
       }
       if (steepest) return is_optimum(fall) ? Outcome::converged : Outcome::stalled;
       forget();

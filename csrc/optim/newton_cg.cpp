@@ -11,7 +11,10 @@ template <class T>
 class NewtonCgOptimizer final : public Optimizer<T> {
  public:
   NewtonCgOptimizer(OptimizerSpec spec, NewtonCg settings, const NetworkFacts& network)
-      : Optimizer<T>(std::move(spec)), settings_(settings), n_(network.n_parameters) {
+      : Optimizer<T>(std::move(spec)),
+        settings_(settings),
+        n_(network.n_parameters),
+        tied_(network.tied) {
     refuse_without_curvature(network, NewtonCg::name);
     reset();
   }
@@ -46,12 +49,12 @@ class NewtonCgOptimizer final : public Optimizer<T> {
     if (!std::isfinite(along)) return Outcome::diverged;
     if (damping == 0) damping = settings_.damping * along;
     bool warm = state.step > 0;
-    double gain = 0;
+    double missed = 0;  // the largest gain that no search found
     for (int attempt = 0; attempt < kAttempts; ++attempt) {
       const auto solution =
           minimize_model(team, tensors, objective, rows, damping, w, g, warm ? last : nullptr);
       if (!std::isfinite(solution.fall)) return Outcome::diverged;
-      gain = -solution.fall;
+      const double gain = -solution.fall;
       if (gain <= kNoise * std::abs(loss)) {
         // What the model promises is lost in the loss's rounding errors: if not for the damping.
         if (damping <= kLeast * along) return Outcome::converged;
@@ -70,13 +73,14 @@ class NewtonCgOptimizer final : public Optimizer<T> {
         ++state.step;
         return Outcome::updated;
       }
+      missed = std::max(missed, gain);
       damping *= 4;
       warm = false;
       // The search has been elsewhere; the products with G are of w.
       objective.evaluate(w, nullptr);
     }
-    return lost_in_rounding(objective, gain, loss, w, n_, product_.data()) ? Outcome::converged
-                                                                           : Outcome::stalled;
+    return lost_in_rounding(objective, missed, loss, w, n_, product_.data()) ? Outcome::converged
+                                                                             : Outcome::stalled;
   }
 
  private:
@@ -164,7 +168,8 @@ class NewtonCgOptimizer final : public Optimizer<T> {
     return {values_.back(), dot(team, g, d, n_)};
   }
 
-  // The mean square of a kernel's inputs, from the diagonals that it and the bias have.
+  // From the mean square of a kernel's inputs, as the diagonals that it and the bias have tell it;
+  // where a tied layer uses a kernel too they do not.
   void find_units(const Team& team, const std::vector<Tensor>& tensors) {
     const auto mean = [&](const Tensor& tensor) {
       const double sum = ordered_sum(team, diagonal_.data() + tensor.offset, tensor.size(),
@@ -172,7 +177,7 @@ class NewtonCgOptimizer final : public Optimizer<T> {
       return sum / static_cast<double>(tensor.size());
     };
     units_.assign(tensors.size(), 1);
-    for (std::size_t k = 0; k + 1 < tensors.size(); ++k) {
+    for (std::size_t k = 0; !tied_ && k + 1 < tensors.size(); ++k) {
       const bool pair = tensors[k].is_kernel && tensors[k + 1].layer == tensors[k].layer;
       if (pair) units_[k] = damping_unit(mean(tensors[k]) / mean(tensors[k + 1]));
     }
@@ -221,6 +226,7 @@ class NewtonCgOptimizer final : public Optimizer<T> {
 
   NewtonCg settings_;
   Index n_;
+  bool tied_;
   Units units_;
   Buffer<T> solution_, residual_, direction_, product_, diagonal_;  // (n_parameters)
   std::vector<double> values_;  // the model's value after each iteration

@@ -21,7 +21,7 @@ from pyae.estimators._log_loss import Objective
 from pyae.estimators._newton import Vector, minimize
 from pyae.estimators._newton_cg import minimize_by_products
 from pyae.estimators._other_names import LOGISTIC, naming
-from pyae.model import History, Sequential, StallWarning
+from pyae.model import History, Sequential
 from pyae.progress import Progress
 
 _SMALL = 1000  # parameters up to which Newton's matrix takes little time and memory
@@ -233,8 +233,8 @@ class LogisticRegression(ClassifierMixin, NetworkEstimator):
             warnings.warn(
                 f"the samples of {'class' if len(without) == 1 else 'classes'} "
                 f"{classes[without].tolist()} all have weight 0: there is no optimum, but the loss "
-                "falls for ever as the other classes become more probable, and the coefficients "
-                "are those of where it fell by less than tol. Leave those samples out",
+                "falls for ever as the other classes become more probable. Leave those samples "
+                "out",
                 ConvergenceWarning,
                 stacklevel=3,  # from fit's caller
             )
@@ -313,17 +313,16 @@ class LogisticRegression(ClassifierMixin, NetworkEstimator):
         before = model.history
         slow = EarlyStopping("loss", _PATIENCE, goal, restore_best_weights=False)
         try:
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore", StallWarning)  # told as what was not reached
-                history = model.fit(
-                    objective.inputs,
-                    objective.y,
-                    epochs=max_iter,
-                    batch_size=len(objective.X),
-                    sample_weight=objective.sample_weights,
-                    callbacks=[*resolve_callbacks(self.callbacks), slow],
-                    verbose=verbosity(self.verbose),
-                )
+            model._tells_stalls = False  # it is told as what was not reached
+            history = model.fit(
+                objective.inputs,
+                objective.y,
+                epochs=max_iter,
+                batch_size=len(objective.X),
+                sample_weight=objective.sample_weights,
+                callbacks=[*resolve_callbacks(self.callbacks), slow],
+                verbose=verbosity(self.verbose),
+            )
         finally:
             if model.history is not before:
                 kept = objective.network(self.dtype, self.n_threads)

@@ -84,7 +84,12 @@ class KFAC(Optimizer):
         fall, change = self._propose(network, curvature, g, self._precondition(network, g), units)
         noise = np.finfo(w.dtype).eps * abs(batch.total)
         if -fall <= noise:  # nothing is left to gain: if not for the damping or the inverses
-            if -float(np.sum(g * down)) <= 2 * along * noise:
+            penalties = 2 * network.l2_penalties
+            down = -g / (units + penalties / self.damping)
+            form = curvature.form(down, down)
+            along = form / float(np.sum(units * down**2))
+            whole = 2 * form + float(np.sum(penalties * down**2))
+            if float(np.sum(g * down)) ** 2 <= 2 * whole * noise:
                 return rate
             self.damping = min(self.damping, along)
             fall, change = self._propose(network, curvature, g, down, units)
@@ -169,12 +174,12 @@ class KFAC(Optimizer):
         """Section 6.3: factored Tikhonov damping."""
         for layer, (A, G) in self.factors.items():
             l2 = (network.layers[layer].spec.kernel_regularizer or {}).get("l2", 0.0)
-            unit = self._unit(network, layer)
-            c = self.factor_damping * math.sqrt(self.damping * unit + 2 * l2)
+            own = self.damping * self._unit(network, layer) + 2 * l2
+            c = self.factor_damping * math.sqrt(own)
             pi = math.sqrt((np.trace(A) / len(A)) / (np.trace(G) / len(G)))
             of_A = np.full(len(A), pi * c)
             if network.layers[layer].b is not None:
-                of_A[-1] /= unit
+                of_A[-1] *= self.damping / own
             self.inverses[layer] = (
                 np.linalg.inv(A + np.diag(of_A)),
                 np.linalg.inv(G + c / pi * np.eye(len(G))),

@@ -100,15 +100,14 @@ class NewtonCG(Optimizer):
 
     def _units(self, network: Network, diagonal: Array) -> Array:
         """Return factors of the damping, from what kernels and biases have of G's diagonal."""
+        if any(layer.spec.tied_to is not None for layer in network.layers):
+            return np.ones_like(diagonal)  # the kernels' parts are of two layers
         views = iter(cut(diagonal, [view.shape for view in network.parameter_views]))
         units = []
         for layer in network.layers:
-            kernel = next(views) if layer.spec.tied_to is None else None
-            bias = next(views) if layer.b is not None else None
-            if kernel is not None and bias is not None:
-                units.append(damping_unit(float(kernel.mean() / bias.mean())))
-            else:
-                units.append(1.0)
+            kernel = next(views)
+            bias = next(views) if layer.b is not None else kernel
+            units.append(damping_unit(float(kernel.mean() / bias.mean())))
         return network.spread(units, [1.0 for _ in units])
 
     def _conjugate_gradients(

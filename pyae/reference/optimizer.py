@@ -11,6 +11,7 @@ from .arrays import Array
 from .schedules import Rate, learning_rate_at
 
 SMALL = 0.01  # mean square of inputs, below which they are of an unusual size
+MOST = 1e30  # times that a kernel's damping may be a bias's
 
 
 class Optimizer:
@@ -83,4 +84,6 @@ def _norm(x: Array) -> float:
 
 def damping_unit(mean_square: float) -> float:
     """Return by how many times a bias's damping a kernel is damped, for the scale of its inputs."""
-    return max(mean_square, min(mean_square / SMALL, 1.0)) if mean_square > 0 else 1.0
+    if not (mean_square > 0 and math.isfinite(mean_square)):
+        return 1.0
+    return min(max(mean_square, min(mean_square / SMALL, 1.0), 1 / MOST), MOST)
