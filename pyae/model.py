@@ -40,6 +40,7 @@ if TYPE_CHECKING:
 __all__ = ["DivergenceWarning", "History", "Sequential", "StallWarning"]
 
 
+_DIVERGED_ADVICE = "try a smaller learning rate or gradient clipping"
 _LOGS = ("loss", "val_loss", "learning_rate", "seconds")  # of an epoch
 
 
@@ -547,15 +548,18 @@ class Sequential:
             run.finish(history, result["restored_best"])
         if history.diverged:
             kept = "those of the best epoch" if result["restored_best"] else "the last finite ones"
+            scales = "the features', the sample weights' and the optimizer's damping's scale"
+            re_evaluates = hasattr(self.optimizer, "damping")
+            advice = f"check {scales}" if re_evaluates else _DIVERGED_ADVICE
             warnings.warn(
                 f"training diverged in epoch {result['diverged_epoch'] + 1} of {epochs}: the loss "
                 "or a weight was no longer finite at a learning rate of "
                 f"{result['diverged_learning_rate']:.3g}. The weights are {kept}, and the "
-                "optimizer starts afresh; try a smaller learning rate or gradient clipping",
+                f"optimizer starts afresh; {advice}",
                 DivergenceWarning,
                 stacklevel=2,
             )
-        if result["stalled"] and self._tells_stalls:
+        if history.stalled and self._tells_stalls:
             warnings.warn(
                 f"training stalled in epoch {len(history.epoch)} of {epochs}: optimizer "
                 f"{self.optimizer.name} found no step that makes the loss smaller, though its "

@@ -541,7 +541,7 @@ class NewtonCG(Optimizer):
     Losses: those that are convex in what the network puts out, which are binary cross-entropy,
     categorical cross-entropy with a last layer of softmax, Poisson, Kullback-Leibler divergence,
     mean squared error, Huber and log-cosh. L2 penalties on weights are part of the model; of others
-    it has the gradient alone.
+    it has the gradient alone, and with L1 penalties `LBFGS` gets further.
 
     Parameters
     ----------

@@ -239,7 +239,8 @@ def test_a_fit_that_stalled_is_over(tmp_path: Path) -> None:
     assert_same_fit(fit(checkpoint=tmp_path / "a"), whole)
     for _ in range(2):
         again = network(optimizer=optimizers.LBFGS(max_line_search=1), dtype="float64")
-        again.fit(X, epochs=2000, batch_size=len(X), checkpoint=tmp_path / "a")
+        with pytest.warns(pyae.StallWarning, match="lbfgs found no step"):
+            again.fit(X, epochs=2000, batch_size=len(X), checkpoint=tmp_path / "a")
         assert_same_fit(again, whole)
         assert again.history.stalled
 

@@ -7,6 +7,7 @@ import copy
 import math
 import pickle
 import signal
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -174,6 +175,33 @@ def test_only_an_optimum_is_called_converged(optimizer: Any) -> None:
     A = np.column_stack([X, np.ones(300)])
     least = np.mean((A @ np.linalg.lstsq(A, y)[0] - y) ** 2)
     assert model.evaluate(X, y, batch_size=300) == pytest.approx(least, rel=1e-5)
+
+
+@both
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("loss", ["huber", "log_cosh"])
+def test_far_targets_of_flat_losses_are_reached(loss: str, dtype: str, optimizer: Any) -> None:
+    """Far from the targets these losses have no second derivative."""
+    X = np.random.default_rng(0).normal(size=(500, 4))
+    y = X @ [1.0, 2, 3, 4] + 50
+    model = pyae.Sequential([pyae.Dense(1)], loss, optimizer, dtype=dtype, random_state=0)
+    model.fit(X, y, epochs=300, batch_size=500)
+    assert model.evaluate(X, y) < 1e-3
+
+
+@both
+@pytest.mark.parametrize("scale", [1.0, 3e3, 1e4, 1e6])
+def test_a_solved_problem_stays_solved(scale: float, optimizer: Any) -> None:
+    """Separable classes: the loss tends to 0, and so does the curvature."""
+    X = np.random.default_rng(0).normal(size=(1000, 4))
+    y = (X[:, 0] + 0.5 * X[:, 1] > 0).astype(int)
+    for dtype in ("float32", "float64"):
+        layers, loss = [pyae.Dense(2, "softmax")], "sparse_categorical_crossentropy"
+        model = pyae.Sequential(layers, loss, optimizer, dtype=dtype, random_state=0)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # near 0 it may end as one or the other
+            model.fit(scale * X, y, epochs=200, batch_size=1000)
+        assert (model.predict(scale * X).argmax(axis=1) == y).mean() > 0.99
 
 
 # ------------------------------------------------------------------------------------ real data

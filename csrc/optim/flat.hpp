@@ -80,16 +80,22 @@ double damped_form(const Team& team, const std::vector<Tensor>& tensors, const U
   return sum;
 }
 
-// d' G d over the square of d's length in the units: what the damping compares with.
+// d' G d over the square of d's length in the units, d being -g in units: what the damping compares
+// with. Where it is so small that such a step would promise more than the whole loss, it says
+// nothing of the way there: flat losses far from the targets have none. (Penalties limit their own
+// steps.)
 template <class T>
 double curvature_along(const Team& team, const std::vector<Tensor>& tensors, const Units& units,
-                       Objective<T>& objective, Block rows, const T* w, const T* d) {
-  double square = 0;
+                       Objective<T>& objective, double loss, Block rows, const T* w, const T* d) {
+  double square = 0, free = 0;
   for (std::size_t k = 0; k < tensors.size(); ++k) {
     const T* own = d + tensors[k].offset;
-    square += units[k] * dot(team, own, own, tensors[k].size());
+    const double part = units[k] * dot(team, own, own, tensors[k].size());
+    square += part;
+    if (tensors[k].penalty.l1 == 0 && tensors[k].penalty.l2 == 0) free += part;
   }
-  return objective.gauss_newton_forms(rows, w, d, nullptr)[0] / square;
+  const double along = objective.gauss_newton_forms(rows, w, d, nullptr)[0] / square;
+  return std::max({along, free / (2 * std::abs(loss)), kLeastDamping<T>});
 }
 
 inline void refuse_without_curvature(const NetworkFacts& network, const char* optimizer) {

@@ -63,7 +63,7 @@ class KfacOptimizer final : public Optimizer<T> {
     if (damping_ == 0) {
       descend(team, tensors, units_, g, change_.data());
       const double along =
-          curvature_along(team, tensors, units_, objective, rows, w, change_.data());
+          curvature_along(team, tensors, units_, objective, loss, rows, w, change_.data());
       damping_ = std::max(settings_.damping * along, kLeastDamping<T>);
     }
     const bool due = state.step < 3 || state.step % settings_.inverse_every == 0;
@@ -81,7 +81,7 @@ class KfacOptimizer final : public Optimizer<T> {
       }
       descend(team, tensors, metric_, g, change_.data());
       const T* down = change_.data();
-      const double along = curvature_along(team, tensors, units_, objective, rows, w, down);
+      const double along = curvature_along(team, tensors, units_, objective, loss, rows, w, down);
       const double slope = dot(team, g, down, n_);
       const double curvature = damped_form(team, tensors, units_, along, down, down);
       if (slope * slope <= 2 * curvature * noise) return Outcome::converged;
@@ -102,7 +102,9 @@ class KfacOptimizer final : public Optimizer<T> {
     if (!std::isfinite(length)) return Outcome::diverged;
 
     const std::int64_t number = state.step + 1;
-    const bool far = length > kFar * kFar * dot(team, w, w, n_);
+    // A model that promises much is looked at in each step: the loss may be steeper than it says.
+    const bool far =
+        length > kFar * kFar * dot(team, w, w, n_) || -model.fall > kMuch * std::abs(loss);
     if (far || number <= kEarly || number % settings_.damping_every == 0) {
       const double promised = rate * (2 - rate) * model.fall;
       const double highest = loss + noise;
@@ -347,6 +349,7 @@ class KfacOptimizer final : public Optimizer<T> {
 
   static constexpr double kNoise = std::numeric_limits<T>::epsilon();  // of a loss, relative
   static constexpr double kFar = 0.25;  // steps that are longer than so much of w are looked at
+  static constexpr double kMuch = 0.1;  // of the loss
   static constexpr double kShorter = 0.25;
   static constexpr int kMostShorter = 12;
   // In so many steps at first the damping is looked at in each: nobody knew where to start.

@@ -44,8 +44,7 @@ class NewtonCgOptimizer final : public Optimizer<T> {
     find_units(team, tensors);
     descend(team, tensors, units_, g, direction_.data());
     const double along =
-        std::max(curvature_along(team, tensors, units_, objective, rows, w, direction_.data()),
-                 kLeastDamping<T>);
+        curvature_along(team, tensors, units_, objective, loss, rows, w, direction_.data());
     if (!std::isfinite(along)) return Outcome::diverged;
     if (damping == 0) damping = settings_.damping * along;
     bool warm = state.step > 0;

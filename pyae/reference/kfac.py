@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from .arrays import Array
-from .optimizer import Optimizer, damping_unit
+from .optimizer import Optimizer, curvature_along, damping_unit
 from .schedules import Rate, learning_rate_at
 
 if TYPE_CHECKING:
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from .network import BatchLoss, Network
 
 EARLY = 20  # steps in each of which the damping is adapted: nobody knew where to start
+MUCH = 0.1  # of the loss: a model that promises more is looked at too
 FAR = 0.25  # a step that is longer than so much of w is looked at too
 SHORTER = 12  # times that a step may be made shorter
 
@@ -76,7 +77,8 @@ class KFAC(Optimizer):
         curvature = Curvature(network, X, Y, weight, rows)
         units = self._units(network)  # (n_parameters,)
         down = -g / units
-        along = curvature.form(down, down) / float(np.sum(units * down * down))
+        squares = units * down * down
+        along = curvature_along(curvature.form(down, down), squares, network.is_free, batch.total)
         if self.iterations == 0:
             self.damping = self.first_damping * along
         if self.iterations < 3 or self.iterations % self.inverse_every == 0:
@@ -87,8 +89,9 @@ class KFAC(Optimizer):
             penalties = 2 * network.l2_penalties
             down = -g / (units + penalties / self.damping)
             form = curvature.form(down, down)
-            along = form / float(np.sum(units * down**2))
-            whole = 2 * form + float(np.sum(penalties * down**2))
+            squares = units * down * down
+            along = curvature_along(form, squares, network.is_free, batch.total)
+            whole = form + along * float(np.sum(squares)) + float(np.sum(penalties * down**2))
             if float(np.sum(g * down)) ** 2 <= 2 * whole * noise:
                 return rate
             self.damping = min(self.damping, along)
@@ -97,7 +100,7 @@ class KFAC(Optimizer):
         network.parameters[...] = w + change
 
         self.iterations += 1
-        far = np.linalg.norm(change) > FAR * np.linalg.norm(w)
+        far = np.linalg.norm(change) > FAR * np.linalg.norm(w) or -fall > MUCH * abs(batch.total)
         if far or self.iterations <= EARLY or self.iterations % self.damping_every == 0:
             factor = 0.95**self.damping_every  # section 6.5
             loss = network.batch_loss(X, Y, weight).total

@@ -208,6 +208,11 @@ class Network:
         """The L2 penalty of each parameter: (n_parameters,)."""
         return self._penalties("l2")
 
+    @property
+    def is_free(self) -> Array:
+        """Whether each parameter has no penalty: (n_parameters,)."""
+        return np.asarray((self._penalties("l1") == 0) & (self._penalties("l2") == 0))
+
     def _penalties(self, which: str) -> Array:
         specs = [layer.spec for layer in self.layers]
         return self.spread(

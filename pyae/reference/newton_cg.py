@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 from .arrays import Array
 from .layer import cut
-from .optimizer import Optimizer, damping_unit
+from .optimizer import Optimizer, curvature_along, damping_unit
 from .schedules import Rate, learning_rate_at
 
 if TYPE_CHECKING:
@@ -64,7 +64,8 @@ class NewtonCG(Optimizer):
         diagonal = curvature.diagonal(self.iterations)  # (n_parameters,)
         units = self._units(network, diagonal)
         down = -g / units
-        along = curvature.form(down, down) / float(np.sum(units * down**2))  # the curvature there
+        squares = units * down * down
+        along = curvature_along(curvature.form(down, down), squares, network.is_free, batch.total)
         damping = self.damping or self.first_damping * along
         start = self.solution
         for _ in range(20):

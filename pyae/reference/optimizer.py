@@ -87,3 +87,12 @@ def damping_unit(mean_square: float) -> float:
     if not (mean_square > 0 and math.isfinite(mean_square)):
         return 1.0
     return min(max(mean_square, min(mean_square / SMALL, 1.0), 1 / MOST), MOST)
+
+
+def curvature_along(form: float, squares: Array, is_free: Array, loss: float) -> float:
+    """Return ``d^T G d`` over d's squares in units, or where that is too small what has a limit.
+
+    It is too small where such a step would promise more than the whole loss, by parameters that
+    have no penalty.
+    """
+    return max(form / float(np.sum(squares)), float(np.sum(squares[is_free])) / (2 * abs(loss)))
