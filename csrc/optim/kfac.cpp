@@ -102,14 +102,14 @@ class KfacOptimizer final : public Optimizer<T> {
     if (!std::isfinite(length)) return Outcome::diverged;
 
     const std::int64_t number = state.step + 1;
-    // A model that promises much is looked at in each step: the loss may be steeper than it says.
-    const bool far =
-        length > kFar * kFar * dot(team, w, w, n_) || -model.fall > kMuch * std::abs(loss);
-    if (far || number <= kEarly || number % settings_.damping_every == 0) {
+    const bool far = length > kFar * kFar * dot(team, w, w, n_);
+    const bool due_to_adapt = far || number <= kEarly || number % settings_.damping_every == 0;
+    // A model that promises much is looked at too: the loss may be steeper than it says.
+    if (due_to_adapt || -model.fall > kMuch * std::abs(loss)) {
       const double promised = rate * (2 - rate) * model.fall;
       const double highest = loss + noise;
       double value = objective.evaluate(trial, nullptr);
-      if (promised < 0) adapt_damping((value - loss) / promised, objective.rows());
+      if (due_to_adapt && promised < 0) adapt_damping((value - loss) / promised, objective.rows());
       // The model was wrong: a part of the step, or in the end none.
       for (int i = 0; i < kMostShorter && !(value <= highest); ++i) {
         raise_damping();

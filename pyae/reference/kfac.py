@@ -100,17 +100,18 @@ class KFAC(Optimizer):
         network.parameters[...] = w + change
 
         self.iterations += 1
-        far = np.linalg.norm(change) > FAR * np.linalg.norm(w) or -fall > MUCH * abs(batch.total)
-        if far or self.iterations <= EARLY or self.iterations % self.damping_every == 0:
+        far = np.linalg.norm(change) > FAR * np.linalg.norm(w)
+        adapts = far or self.iterations <= EARLY or self.iterations % self.damping_every == 0
+        if adapts or -fall > MUCH * abs(batch.total):
             factor = 0.95**self.damping_every  # section 6.5
             loss = network.batch_loss(X, Y, weight).total
             promised = rate * (2 - rate) * fall
             highest = batch.total + noise
             ratio = (loss - batch.total) / promised if promised < 0 else 0.5
-            if ratio > 0.75:
+            if adapts and ratio > 0.75:
                 least = self.least_damping * self._mean_curvature(network) / len(X)
                 self.damping = max(self.damping * factor, min(self.damping, least))
-            if ratio < 0.25:
+            if adapts and ratio < 0.25:
                 self.damping /= factor
             for i in range(1, SHORTER + 1):  # the model was wrong: a part of the step, or none
                 if loss <= highest:
