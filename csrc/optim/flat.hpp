@@ -81,9 +81,9 @@ double damped_form(const Team& team, const std::vector<Tensor>& tensors, const U
 }
 
 // d' G d over the square of d's length in the units, d being -g in units: what the damping compares
-// with. Where it is so small that such a step would promise more than the whole loss, it says
-// nothing of the way there: flat losses far from the targets have none. (Penalties limit their own
-// steps.)
+// with. Where such a step would promise a thousand times the whole loss and more, the curvature
+// says nothing of the way there, and what promises the loss takes its place: flat losses far from
+// the targets have none. (Penalties limit their own steps.)
 template <class T>
 double curvature_along(const Team& team, const std::vector<Tensor>& tensors, const Units& units,
                        Objective<T>& objective, double loss, Block rows, const T* w, const T* d) {
@@ -95,7 +95,9 @@ double curvature_along(const Team& team, const std::vector<Tensor>& tensors, con
     if (tensors[k].penalty.l1 == 0 && tensors[k].penalty.l2 == 0) free += part;
   }
   const double along = objective.gauss_newton_forms(rows, w, d, nullptr)[0] / square;
-  return std::max({along, free / (2 * std::abs(loss)), kLeastDamping<T>});
+  constexpr double kTooMuch = 1e3;
+  const double least = free / (2 * std::abs(loss));
+  return std::max(least > kTooMuch * along ? least : along, kLeastDamping<T>);
 }
 
 inline void refuse_without_curvature(const NetworkFacts& network, const char* optimizer) {

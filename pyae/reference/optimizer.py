@@ -11,6 +11,7 @@ from .arrays import Array
 from .schedules import Rate, learning_rate_at
 
 SMALL = 0.01  # mean square of inputs, below which they are of an unusual size
+TOO_MUCH = 1e3  # times the loss, that a step may promise
 MOST = 1e30  # times that a kernel's damping may be a bias's
 
 
@@ -92,7 +93,9 @@ def damping_unit(mean_square: float) -> float:
 def curvature_along(form: float, squares: Array, is_free: Array, loss: float) -> float:
     """Return ``d^T G d`` over d's squares in units, or where that is too small what has a limit.
 
-    It is too small where such a step would promise more than the whole loss, by parameters that
-    have no penalty.
+    It is too small where such a step would promise a thousand times the loss and more, by
+    parameters that have no penalty.
     """
-    return max(form / float(np.sum(squares)), float(np.sum(squares[is_free])) / (2 * abs(loss)))
+    along = form / float(np.sum(squares))
+    least = float(np.sum(squares[is_free])) / (2 * abs(loss))
+    return least if least > TOO_MUCH * along else along
