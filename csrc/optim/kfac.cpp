@@ -253,13 +253,13 @@ class KfacOptimizer final : public Optimizer<T> {
     for (int attempt = 0; attempt < kAttempts; ++attempt) {
       bool all = true;
       for (const FactoredBlock& block : blocks_) {
-        const double own = damping_ * unit(block) + 2 * block.l2;
-        const double d = settings_.factor_damping * std::sqrt(own);
+        const double u = unit(block) + 2 * block.l2 / damping_;
+        const double d = settings_.factor_damping * std::sqrt(damping_ * u);
         const double of_a =
             trace(block.a, block.rows(), block.rows()) / static_cast<double>(block.rows());
         const double of_s = trace_of_deltas(block) / static_cast<double>(block.units);
         const double pi = of_a > 0 && of_s > 0 ? std::sqrt(of_a / of_s) : 1;
-        const double last = block.has_bias ? pi * d * (damping_ / own) : pi * d;
+        const double last = block.has_bias ? pi * d / u : pi * d;
         all = all && invert(team, block.a, block.rows(), pi * d, last) &&
               invert(team, block.s, block.units, d / pi, d / pi);
       }

@@ -178,12 +178,12 @@ class KFAC(Optimizer):
         """Section 6.3: factored Tikhonov damping."""
         for layer, (A, G) in self.factors.items():
             l2 = (network.layers[layer].spec.kernel_regularizer or {}).get("l2", 0.0)
-            own = self.damping * self._unit(network, layer) + 2 * l2
-            c = self.factor_damping * math.sqrt(own)
+            unit = self._unit(network, layer) + 2 * l2 / self.damping
+            c = self.factor_damping * math.sqrt(self.damping * unit)
             pi = math.sqrt((np.trace(A) / len(A)) / (np.trace(G) / len(G)))
             of_A = np.full(len(A), pi * c)
             if network.layers[layer].b is not None:
-                of_A[-1] *= self.damping / own
+                of_A[-1] /= unit
             self.inverses[layer] = (
                 np.linalg.inv(A + np.diag(of_A)),
                 np.linalg.inv(G + c / pi * np.eye(len(G))),
