@@ -40,7 +40,6 @@ if TYPE_CHECKING:
 __all__ = ["DivergenceWarning", "History", "Sequential", "StallWarning"]
 
 
-_DIVERGED_ADVICE = "try a smaller learning rate or gradient clipping"
 _LOGS = ("loss", "val_loss", "learning_rate", "seconds")  # of an epoch
 
 
@@ -548,9 +547,9 @@ class Sequential:
             run.finish(history, result["restored_best"])
         if history.diverged:
             kept = "those of the best epoch" if result["restored_best"] else "the last finite ones"
-            scales = "the features', the sample weights' and the optimizer's damping's scale"
-            re_evaluates = hasattr(self.optimizer, "damping")
-            advice = f"check {scales}" if re_evaluates else _DIVERGED_ADVICE
+            advice = "try a smaller learning rate or gradient clipping"
+            if hasattr(self.optimizer, "damping"):  # it would make smaller steps by itself
+                advice = "check the scale of features, sample weights and the optimizer's damping"
             warnings.warn(
                 f"training diverged in epoch {result['diverged_epoch'] + 1} of {epochs}: the loss "
                 "or a weight was no longer finite at a learning rate of "

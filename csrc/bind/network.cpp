@@ -283,9 +283,8 @@ class PyNetwork {
       }
       if (network.training_ && network.training_thread_ != self) {
         throw std::runtime_error(
-            "the model is being trained by another thread; wait until fit returns (in a process "
-            "that was "
-            "forked meanwhile it never does: load or build a model there)");
+            "the model is being trained by another thread; wait until fit returns "
+            "(in a process that was forked meanwhile it never does: load or build a model there)");
       }
       if (use != Use::read && network.readers_ > 0) {
         throw std::runtime_error(

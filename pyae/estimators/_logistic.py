@@ -312,8 +312,8 @@ class LogisticRegression(ClassifierMixin, NetworkEstimator):
         model.set_weights(objective.weights(start))
         before = model.history
         slow = EarlyStopping("loss", _PATIENCE, goal, restore_best_weights=False)
+        model._tells_stalls = False  # it is told as what was not reached
         try:
-            model._tells_stalls = False  # it is told as what was not reached
             history = model.fit(
                 objective.inputs,
                 objective.y,

@@ -76,11 +76,13 @@ class KFAC(Optimizer):
         rows = share_of(len(X), self.curvature_share, self.iterations)
         curvature = Curvature(network, X, Y, weight, rows)
         units = self._units(network)  # (n_parameters,)
-        down = -g / units
-        squares = units * down * down
-        along = curvature_along(curvature.form(down, down), squares, network.is_free, batch.total)
+
+        def along(d: Array) -> float:
+            squares = units * d * d
+            return curvature_along(curvature.form(d, d), squares, network.is_free, batch.total)
+
         if self.iterations == 0:
-            self.damping = self.first_damping * along
+            self.damping = self.first_damping * along(-g / units)
         if self.iterations < 3 or self.iterations % self.inverse_every == 0:
             self._invert(network)
         fall, change = self._propose(network, curvature, g, self._precondition(network, g), units)
@@ -88,13 +90,11 @@ class KFAC(Optimizer):
         if -fall <= noise:  # nothing is left to gain: if not for the damping or the inverses
             penalties = 2 * network.l2_penalties
             down = -g / (units + penalties / self.damping)
-            form = curvature.form(down, down)
-            squares = units * down * down
-            along = curvature_along(form, squares, network.is_free, batch.total)
-            whole = form + along * float(np.sum(squares)) + float(np.sum(penalties * down**2))
-            if float(np.sum(g * down)) ** 2 <= 2 * whole * noise:
+            limit = along(down)
+            damped = float(np.sum((limit * units + penalties) * down**2))
+            if float(np.sum(g * down)) ** 2 <= 2 * damped * noise:
                 return rate
-            self.damping = min(self.damping, along)
+            self.damping = min(self.damping, limit)
             fall, change = self._propose(network, curvature, g, down, units)
         change = rate * change
         network.parameters[...] = w + change
