@@ -11,8 +11,9 @@ import argparse
 import json
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -173,13 +174,15 @@ def runs(
                 yield f"{problem.name}: {name} is left out: {error}"
                 break
             points, ended = measure(trainer, evaluate, budget)
+            start = f", random state {problem.random_state}" if problem.random_state else ""
             record = {
-                "case": f"{problem.name}: {name}, {contender.setting(rate)}",
+                "case": f"{problem.name}: {name}, {contender.setting(rate)}{start}",
                 "problem": problem.name,
                 "description": problem.describe(),
                 "optimizer": name,
                 "setting": contender.setting(rate),
                 "learning_rate": rate,
+                "random_state": problem.random_state,
                 "batch_size": min(contender.batch_size, len(train)),
                 "ended": ended,
                 "points": deep_report.compact(points),
@@ -214,6 +217,10 @@ def arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument(
         "--budget", type=float, default=900.0, help="seconds of training a run (%(default)s)"
     )
+    parser.add_argument(
+        "--random-states", nargs="+", type=int, default=[0], metavar="STATE",
+        help="first weights and order of images; tables have the runs of 0, and a line for others",
+    )  # fmt: skip
     parser.add_argument("--threads", type=int, default=cores, help="of every side (%(default)s)")
     parser.add_argument(
         "--quick", action="store_true", help="an epoch of 400 images; saved only with --output"
@@ -239,9 +246,9 @@ def main(argv: Sequence[str] | None = None) -> None:
     description = machine.describe(options.threads, cores)
     cases = kept_runs(output, {**description, "settings": settings})
     notes: list[str] = []
-    for name in options.problems:
-        problem = PROBLEMS[name]
-        print(f"{name}: {problem.describe()}", flush=True)
+    for name, state in product(options.problems, options.random_states):
+        problem = replace(PROBLEMS[name], random_state=state)
+        print(f"{name}, random state {state}: {problem.describe()}", flush=True)
         of_problem = [case for case in cases if case["problem"] == name]
         for run in runs(
             problem, options.optimizers, budget, options.threads, options.quick, of_problem

@@ -48,6 +48,7 @@ class DeepAutoencoder:
     encoder: tuple[int, ...]
     load: Callable[[], tuple[Array, Array]]
     source: str
+    random_state: int = 0  # of the first weights and the order of images
 
     @property
     def widths(self) -> tuple[int, ...]:
@@ -79,7 +80,7 @@ class DeepAutoencoder:
             optimizer=optimizer,
             dtype="float32",
             n_threads=threads,
-            random_state=0,
+            random_state=self.random_state,
         ).build(self.widths[0])
 
 

@@ -19,10 +19,15 @@ def final_error(run: Run, of: str = "train") -> float:
     return float("inf") if value is None else float(value)
 
 
+def of_first_start(runs: Sequence[Run]) -> list[Run]:
+    """Return the runs with random state 0, which older files do not name."""
+    return [run for run in runs if run.get("random_state", 0) == 0]
+
+
 def best_runs(runs: Sequence[Run]) -> dict[str, Run]:
-    """Return each optimizer's run with the smallest training error at its end."""
+    """Return each optimizer's run of random state 0 with the smallest training error at its end."""
     best: dict[str, Run] = {}
-    for run in runs:
+    for run in of_first_start(runs):
         name = run["optimizer"]
         if name not in best or final_error(run) < final_error(best[name]):
             best[name] = run
@@ -85,11 +90,34 @@ HEADER = (
 def tried(runs: Sequence[Run]) -> list[str]:
     """Return a sentence for each optimizer of which several settings were tried."""
     sentences = []
+    runs = of_first_start(runs)
     for name in dict.fromkeys(run["optimizer"] for run in runs):
         own = [run for run in runs if run["optimizer"] == name]
         if len(own) > 1:
             ends = ", ".join(f"{run['setting']}: {final_error(run):.4g}" for run in own)
             sentences.append(f"Training errors of {name} by setting: {ends}.")
+    return sentences
+
+
+def other_starts(runs: Sequence[Run]) -> list[str]:
+    """Return a sentence for each setting that was run with several random states."""
+    best = best_runs(runs)
+    goal = final_error(best[YARDSTICK]) if YARDSTICK in best else None
+    sentences = []
+    for name, setting in dict.fromkeys((run["optimizer"], run["setting"]) for run in runs):
+        own = [run for run in runs if (run["optimizer"], run["setting"]) == (name, setting)]
+        if len(own) == 1:
+            continue
+        ends = []
+        for run in own:
+            errors = " / ".join(f"{final_error(run, of):.4g}" for of in ("train", "test"))
+            needed = None if goal is None else seconds_to(run, goal)
+            state = run.get("random_state", 0)
+            ends.append(f"{state}: {errors}" + ("" if needed is None else f" ({needed:.3g} s)"))
+        sentences.append(
+            f"Training and test errors of {name} ({setting}) by random state, and in brackets the "
+            f"seconds to {YARDSTICK}'s end: {', '.join(ends)}."
+        )
     return sentences
 
 

@@ -126,7 +126,7 @@ class JaxAdamTrainer:
 
         self.jax = jax
         self.ended: str | None = None
-        self.rng = np.random.default_rng(0)
+        self.rng = np.random.default_rng(problem.random_state)
         self.n_rows = len(X) // batch_size * batch_size
         self.shape = (self.n_rows // batch_size, batch_size)
         self.X = jnp.asarray(X)

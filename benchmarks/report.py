@@ -147,7 +147,7 @@ def deep_table(cases: Sequence[Case]) -> str:
         members = [case for case in cases if case["problem"] == problem]
         text = [f"**{problem}** ({members[0]['description']})", ""]
         text += [table(deep_report.HEADER, deep_report.rows(members)), ""]
-        text += deep_report.tried(members)
+        text += ["\n\n".join(deep_report.tried(members) + deep_report.other_starts(members))]
         blocks.append("\n".join(text))
     return "\n\n".join(blocks)
 

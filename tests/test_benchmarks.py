@@ -478,6 +478,19 @@ def test_the_best_setting_counts_and_others_are_timed_to_its_end() -> None:
     assert len(deep_autoencoders.rates_of("jax adam", [])) == 5
 
 
+def test_other_random_states_are_told_beside_the_table() -> None:
+    others = [
+        {**deep_run("kfac", 1, (0, 250), (4, 1), (9, e)), "random_state": s}
+        for s, e in ((1, 0.25), (2, 3.5))
+    ]
+    runs = [*DEEP_RUNS, *others]
+    assert deep_report.rows(runs) == deep_report.rows(DEEP_RUNS)
+    assert deep_report.tried(runs) == deep_report.tried(DEEP_RUNS)
+    assert deep_report.other_starts(DEEP_RUNS) == []
+    (sentence,) = deep_report.other_starts(runs)
+    assert "0: 0.5 / 1.5 (3 s), 1: 0.25 / 1.25 (4 s), 2: 3.5 / 4.5 (4 s)." in sentence
+
+
 class FakeTrainer:
     """Takes a second an epoch, of which the evaluation takes none."""
 

@@ -20,7 +20,10 @@ if TYPE_CHECKING:
     from .curvature import Curvature
     from .network import BatchLoss, Network
 
-EARLY = 20  # steps in each of which the damping is adapted: nobody knew where to start
+EARLY = 20  # steps in each of which the damping is adapted: nobody knew where to start;
+EARLY_FALL = 2  # there it falls by no more than in so many others
+DAMPED = 1.75  # where the loss fell by more than so many times what the model promised, later, and
+FASTER = 3  # it is the damping that makes steps short, it falls as in so many times the steps
 MUCH = 0.1  # of the loss: a model that promises more is looked at too
 FAR = 0.25  # a step that is longer than so much of w is looked at too
 SHORTER = 12  # times that a step may be made shorter
@@ -109,8 +112,12 @@ class KFAC(Optimizer):
             highest = batch.total + noise
             ratio = (loss - batch.total) / promised if promised < 0 else 0.5
             if adapts and ratio > 0.75:
+                every = self.damping_every
+                steps = FASTER * every if ratio > DAMPED else every
+                if self.iterations <= EARLY:
+                    steps = min(every, EARLY_FALL)
                 least = self.least_damping * self._mean_curvature(network) / len(X)
-                self.damping = max(self.damping * factor, min(self.damping, least))
+                self.damping = max(self.damping * 0.95**steps, min(self.damping, least))
             if adapts and ratio < 0.25:
                 self.damping /= factor
             for i in range(1, SHORTER + 1):  # the model was wrong: a part of the step, or none
