@@ -39,6 +39,7 @@ if TYPE_CHECKING:
         schedules,
     )
     from pyae._backend import set_num_threads, show_config
+    from pyae._history import DivergenceWarning, History, StallWarning
     from pyae.estimators import (
         Autoencoder,
         DenoisingAutoencoder,
@@ -48,7 +49,7 @@ if TYPE_CHECKING:
         SparseAutoencoder,
     )
     from pyae.layers import Dense
-    from pyae.model import DivergenceWarning, History, Sequential, StallWarning
+    from pyae.model import Sequential
     from pyae.onnx_export import export_onnx
     from pyae.saving import FileFormatError, load
 
@@ -75,15 +76,15 @@ _NAMES = {
     "Autoencoder": "estimators",
     "DenoisingAutoencoder": "estimators",
     "Dense": "layers",
-    "DivergenceWarning": "model",
+    "DivergenceWarning": "_history",
     "FileFormatError": "saving",
-    "History": "model",
+    "History": "_history",
     "LogisticRegression": "estimators",
     "MLPClassifier": "estimators",
     "MLPRegressor": "estimators",
     "Sequential": "model",
     "SparseAutoencoder": "estimators",
-    "StallWarning": "model",
+    "StallWarning": "_history",
     "export_onnx": "onnx_export",
     "load": "saving",
     "set_num_threads": "_backend",

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any, Literal
 from pyae._arguments import boolean, choice, integer, items, not_negative, positive_int
 
 if TYPE_CHECKING:
-    from pyae.model import History, Sequential
+    from pyae._history import History
+    from pyae.model import Sequential
 
 __all__ = ["Callback", "Checkpoint", "EarlyStopping", "LambdaCallback"]
 

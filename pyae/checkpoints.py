@@ -18,9 +18,10 @@ import numpy as np
 import numpy.typing as npt
 
 from pyae._container import FileFormatError
+from pyae._history import History
 from pyae._safefile import as_path, check_writable
 from pyae.callbacks import Callback, Checkpoint
-from pyae.model import History, Sequential
+from pyae.model import Sequential
 from pyae.saving import load_network, save_network
 
 _ROWS = 256  # that represent a data set

@@ -7,7 +7,6 @@ import copy
 import dataclasses
 import os
 import sys
-import warnings
 from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, TextIO
 
@@ -30,6 +29,7 @@ from pyae._arguments import (
 )
 from pyae._arrays import Floats, as_floats, as_samples, as_targets, as_weights, require_finite
 from pyae._backend import core, effective_threads
+from pyae._history import LOGS, History, warn_of_divergence, warn_of_stall
 from pyae.layers import Dense
 from pyae.progress import Progress
 
@@ -37,59 +37,7 @@ if TYPE_CHECKING:
     from pyae._backend import Network
     from pyae.checkpoints import Run
 
-__all__ = ["DivergenceWarning", "History", "Sequential", "StallWarning"]
-
-
-_LOGS = ("loss", "val_loss", "learning_rate", "seconds")  # of an epoch
-
-
-class DivergenceWarning(RuntimeWarning):
-    """Training was stopped because the loss or the weights were no longer finite."""
-
-
-class StallWarning(RuntimeWarning):
-    """Training ended where the optimizer found no smaller loss, though the gradient is not zero."""
-
-
-@dataclasses.dataclass
-class History:
-    """What happened during a fit.
-
-    Attributes
-    ----------
-    history : dict of str to list of float
-        ``"loss"``, ``"learning_rate"`` (of the epoch's last update), ``"seconds"`` and, with
-        validation data, ``"val_loss"``: one value an epoch. Losses are means over samples and hold
-        the penalties; a training loss is the mean over the epoch's batches, as the weights changed.
-    diverged : bool
-        Whether training stopped because a loss or a weight was not finite.
-    stopped_early : bool
-        Whether `EarlyStopping` ended it.
-    best_epoch : int or None
-        The best epoch, from 0, as `EarlyStopping` saw it.
-    converged : bool
-        Whether training stopped because the optimizer, one that re-evaluates such as L-BFGS, had
-        nothing left to gain that rounding errors would leave to see.
-    stalled : bool
-        Whether training stopped because such an optimizer found no step that makes the loss
-        smaller, though the gradient says that there should be one.
-    """
-
-    history: dict[str, list[float]] = dataclasses.field(default_factory=dict)
-    diverged: bool = False
-    stopped_early: bool = False
-    best_epoch: int | None = None
-    converged: bool = False
-    stalled: bool = False
-
-    @property
-    def epoch(self) -> list[int]:
-        """The numbers of the epochs that were finished, from 0."""
-        return list(range(len(self.history.get("loss", []))))
-
-    def _append(self, logs: dict[str, float]) -> None:
-        for key, value in logs.items():
-            self.history.setdefault(key, []).append(value)
+__all__ = ["Sequential"]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -477,7 +425,7 @@ class Sequential:
         n_done = 0 if start is None else start.n_epochs
         progress = Progress(epochs, verbose, first_epoch=n_done)
 
-        history = History({key: [] for key in _LOGS if key != "val_loss" or held_out is not None})
+        history = History({key: [] for key in LOGS if key != "val_loss" or held_out is not None})
         if start is not None:
             history = start.history
         before = self.history
@@ -546,27 +494,9 @@ class Sequential:
         if run is not None and not history.diverged:
             run.finish(history, result["restored_best"])
         if history.diverged:
-            kept = "those of the best epoch" if result["restored_best"] else "the last finite ones"
-            advice = "try a smaller learning rate or gradient clipping"
-            if hasattr(self.optimizer, "damping"):  # it would make smaller steps by itself
-                advice = "check the scale of features, sample weights and the optimizer's damping"
-            warnings.warn(
-                f"training diverged in epoch {result['diverged_epoch'] + 1} of {epochs}: the loss "
-                "or a weight was no longer finite at a learning rate of "
-                f"{result['diverged_learning_rate']:.3g}. The weights are {kept}, and the "
-                f"optimizer starts afresh; {advice}",
-                DivergenceWarning,
-                stacklevel=2,
-            )
+            warn_of_divergence(result, epochs, self.optimizer)
         if history.stalled and self._tells_stalls:
-            warnings.warn(
-                f"training stalled in epoch {len(history.epoch)} of {epochs}: optimizer "
-                f"{self.optimizer.name} found no step that makes the loss smaller, though its "
-                "gradient is not zero. The loss may have a kink there, or the features, the sample "
-                "weights or the optimizer's settings an extreme scale",
-                StallWarning,
-                stacklevel=2,
-            )
+            warn_of_stall(history, epochs, self.optimizer)
         for follower in followers:
             follower.on_train_end(history)
         return history

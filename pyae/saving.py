@@ -19,10 +19,11 @@ import numpy as np
 from pyae import __version__
 from pyae._arrays import require_finite
 from pyae._container import FileFormatError, pack, unpack
+from pyae._history import History
 from pyae._plain import Tensors, decode, encode
 from pyae._safefile import as_path, check_writable, write_file
 from pyae.layers import Dense
-from pyae.model import History, Sequential
+from pyae.model import Sequential
 from pyae.optimizers import KFAC
 
 if TYPE_CHECKING:

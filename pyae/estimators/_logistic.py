@@ -13,6 +13,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from pyae._arguments import boolean, choice, not_negative, number, positive_int, seed_of, verbosity
 from pyae._arrays import Floats, as_inputs, as_weights
+from pyae._history import History
 from pyae.callbacks import EarlyStopping, resolve_callbacks
 from pyae.estimators._base import NetworkEstimator, Samples, all_or_nothing
 from pyae.estimators._classes import as_labels, classes_of, numbers_of, with_class_weight
@@ -21,7 +22,7 @@ from pyae.estimators._log_loss import Objective
 from pyae.estimators._newton import Vector, minimize
 from pyae.estimators._newton_cg import minimize_by_products
 from pyae.estimators._other_names import LOGISTIC, naming
-from pyae.model import History, Sequential
+from pyae.model import Sequential
 from pyae.progress import Progress
 
 _SMALL = 1000  # parameters up to which Newton's matrix takes little time and memory

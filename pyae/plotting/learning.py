@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from pyae.model import History
+from pyae._history import History
 from pyae.plotting.display import ALARM, COLORS, GRAY, Display, check_choice
 from pyae.plotting.models import history_of
 

@@ -7,8 +7,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from pyae._history import History
 from pyae._parts import kernels, tail
-from pyae.model import History, Sequential
+from pyae.model import Sequential
 
 Array = npt.NDArray[Any]
 
