@@ -191,17 +191,22 @@ def runs(
             yield record
 
 
-def kept_runs(output: Path | None, conditions: dict[str, Any]) -> list[dict[str, Any]]:
-    """Return the runs of a file that is to be added to; ValueError if they can't be compared."""
+def kept_runs(
+    output: Path | None, conditions: dict[str, Any]
+) -> tuple[list[dict[str, Any]], list[str]]:
+    """Return the runs and notes of a file that is to be added to.
+
+    ValueError if its runs can't be compared with those under the present conditions.
+    """
     if output is None or not output.exists():
-        return []
+        return [], []
     stored = json.loads(output.read_text(encoding="utf-8"))
     for key in ("threads", "settings"):
         if stored[key] != conditions[key]:
             raise ValueError(f"{output.name} has {key} {stored[key]}, not {conditions[key]}")
     if stored["machine"]["cpu"] != conditions["machine"]["cpu"]:
         raise ValueError(f"{output.name} was measured on {stored['machine']['cpu']}")
-    return list(stored["cases"])
+    return list(stored["cases"]), list(stored["notes"])
 
 
 def arguments(argv: Sequence[str] | None) -> argparse.Namespace:
@@ -219,7 +224,7 @@ def arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     )
     parser.add_argument(
         "--random-states", nargs="+", type=int, default=[0], metavar="STATE",
-        help="first weights and order of images; tables have the runs of 0, and a line for others",
+        help="first weights and order of images; tables have the first one, and a line for others",
     )  # fmt: skip
     parser.add_argument("--threads", type=int, default=cores, help="of every side (%(default)s)")
     parser.add_argument(
@@ -244,8 +249,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     budget = 0.0 if options.quick else options.budget
     settings = {"quick": options.quick, "budget_seconds": budget, "dtype": "float32"}
     description = machine.describe(options.threads, cores)
-    cases = kept_runs(output, {**description, "settings": settings})
-    notes: list[str] = []
+    cases, notes = kept_runs(output, {**description, "settings": settings})
     for name, state in product(options.problems, options.random_states):
         problem = replace(PROBLEMS[name], random_state=state)
         print(f"{name}, random state {state}: {problem.describe()}", flush=True)
@@ -255,7 +259,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         ):
             if isinstance(run, str):
                 print(run, flush=True)
-                notes.append(run)
+                notes += [run] if run not in notes else []
                 continue
             last = run["points"][-1]
             print(

@@ -19,15 +19,21 @@ def final_error(run: Run, of: str = "train") -> float:
     return float("inf") if value is None else float(value)
 
 
-def of_first_start(runs: Sequence[Run]) -> list[Run]:
-    """Return the runs with random state 0, which older files do not name."""
-    return [run for run in runs if run.get("random_state", 0) == 0]
+def random_state(run: Run) -> int:
+    """Return a run's random state: 0 where a file is older than the name."""
+    return int(run.get("random_state", 0))
+
+
+def of_first_state(runs: Sequence[Run]) -> list[Run]:
+    """Return the runs with the smallest random state of all."""
+    first = min(map(random_state, runs), default=0)
+    return [run for run in runs if random_state(run) == first]
 
 
 def best_runs(runs: Sequence[Run]) -> dict[str, Run]:
-    """Return each optimizer's run of random state 0 with the smallest training error at its end."""
+    """Return each optimizer's run, of the first state, with the least training error at its end."""
     best: dict[str, Run] = {}
-    for run in of_first_start(runs):
+    for run in of_first_state(runs):
         name = run["optimizer"]
         if name not in best or final_error(run) < final_error(best[name]):
             best[name] = run
@@ -88,9 +94,9 @@ HEADER = (
 
 
 def tried(runs: Sequence[Run]) -> list[str]:
-    """Return a sentence for each optimizer of which several settings were tried."""
+    """Return a sentence for each optimizer of which the first state has several settings."""
     sentences = []
-    runs = of_first_start(runs)
+    runs = of_first_state(runs)
     for name in dict.fromkeys(run["optimizer"] for run in runs):
         own = [run for run in runs if run["optimizer"] == name]
         if len(own) > 1:
@@ -99,24 +105,25 @@ def tried(runs: Sequence[Run]) -> list[str]:
     return sentences
 
 
-def other_starts(runs: Sequence[Run]) -> list[str]:
-    """Return a sentence for each setting that was run with several random states."""
+def by_random_state(runs: Sequence[Run]) -> list[str]:
+    """Return a sentence for each setting that was run with others than the first state."""
     best = best_runs(runs)
-    goal = final_error(best[YARDSTICK]) if YARDSTICK in best else None
+    goal = final_error(best[YARDSTICK]) if YARDSTICK in best else 0.0
     sentences = []
     for name, setting in dict.fromkeys((run["optimizer"], run["setting"]) for run in runs):
         own = [run for run in runs if (run["optimizer"], run["setting"]) == (name, setting)]
-        if len(own) == 1:
+        if all(run in of_first_state(runs) for run in own):
             continue
-        ends = []
-        for run in own:
-            errors = " / ".join(f"{final_error(run, of):.4g}" for of in ("train", "test"))
-            needed = None if goal is None else seconds_to(run, goal)
-            state = run.get("random_state", 0)
-            ends.append(f"{state}: {errors}" + ("" if needed is None else f" ({needed:.3g} s)"))
+        needed = [seconds_to(run, goal) for run in own]
+        ends = [
+            f"{random_state(run)}: {final_error(run):.4g} / {final_error(run, 'test'):.4g}"
+            + ("" if seconds is None else f" ({seconds:.3g} s)")
+            for run, seconds in zip(own, needed, strict=True)
+        ]
+        within = f" (seconds to {YARDSTICK}'s end of the table)" if any(needed) else ""
         sentences.append(
-            f"Training and test errors of {name} ({setting}) by random state, and in brackets the "
-            f"seconds to {YARDSTICK}'s end: {', '.join(ends)}."
+            f"Training / test errors{within} of {name}, {setting}, by random state: "
+            f"{', '.join(ends)}."
         )
     return sentences
 

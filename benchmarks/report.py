@@ -145,10 +145,9 @@ def deep_table(cases: Sequence[Case]) -> str:
     blocks = []
     for problem in dict.fromkeys(case["problem"] for case in cases):
         members = [case for case in cases if case["problem"] == problem]
-        text = [f"**{problem}** ({members[0]['description']})", ""]
-        text += [table(deep_report.HEADER, deep_report.rows(members)), ""]
-        text += ["\n\n".join(deep_report.tried(members) + deep_report.other_starts(members))]
-        blocks.append("\n".join(text))
+        blocks.append(f"**{problem}** ({members[0]['description']})")
+        blocks.append(table(deep_report.HEADER, deep_report.rows(members)))
+        blocks += deep_report.tried(members) + deep_report.by_random_state(members)
     return "\n\n".join(blocks)
 
 

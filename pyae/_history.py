@@ -63,7 +63,7 @@ class History:
             self.history.setdefault(key, []).append(value)
 
 
-_OF_FIT = 3  # the stack's level of who called Sequential.fit
+_CALLER_OF_FIT = 3  # stack level: the function here, Sequential.fit, who called it
 
 
 def warn_of_divergence(result: dict[str, Any], epochs: int, optimizer: Optimizer) -> None:
@@ -78,7 +78,7 @@ def warn_of_divergence(result: dict[str, Any], epochs: int, optimizer: Optimizer
         f"{result['diverged_learning_rate']:.3g}. The weights are {kept}, and the optimizer "
         f"starts afresh; {advice}",
         DivergenceWarning,
-        stacklevel=_OF_FIT,
+        stacklevel=_CALLER_OF_FIT,
     )
 
 
@@ -90,5 +90,5 @@ def warn_of_stall(history: History, epochs: int, optimizer: Optimizer) -> None:
         "have a kink there, or the features, the sample weights or the optimizer's settings an "
         "extreme scale",
         StallWarning,
-        stacklevel=_OF_FIT,
+        stacklevel=_CALLER_OF_FIT,
     )

@@ -29,7 +29,14 @@ from pyae._arguments import (
 )
 from pyae._arrays import Floats, as_floats, as_samples, as_targets, as_weights, require_finite
 from pyae._backend import core, effective_threads
-from pyae._history import LOGS, History, warn_of_divergence, warn_of_stall
+from pyae._history import (
+    LOGS,
+    DivergenceWarning,
+    History,
+    StallWarning,
+    warn_of_divergence,
+    warn_of_stall,
+)
 from pyae.layers import Dense
 from pyae.progress import Progress
 
@@ -37,7 +44,7 @@ if TYPE_CHECKING:
     from pyae._backend import Network
     from pyae.checkpoints import Run
 
-__all__ = ["Sequential"]
+__all__ = ["DivergenceWarning", "History", "Sequential", "StallWarning"]
 
 
 @dataclasses.dataclass(frozen=True)

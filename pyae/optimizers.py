@@ -634,10 +634,11 @@ class KFAC(Optimizer):
         In how many steps A and S are inverted once; at least 1.
     damping_every : int, default 5
         In how many steps the loss is looked at once more to adapt the damping, by a factor of
-        ``0.95^damping_every``; at least 1. (It falls by that cubed where the loss fell by more than
-        1.75 times what the model said: then the damping alone makes steps short.) The loss is also
-        looked at in each of the first 20 steps, in which the damping falls by no more than
-        ``0.95^2``, and after each that is longer than a quarter of w.
+        ``0.95^damping_every``, or by that cubed where the damping alone makes the steps short: it
+        has more than 3/4 of the model's quadratic part; at least 1. In the first 20 steps that is
+        done in each, and the damping falls by ``0.95^2`` at most: what leaves the first plateau too
+        fast does worse on other data. It is also done after each step that is longer than a quarter
+        of w. Neither the slow nor the fast fall is in [1]_.
     statistics_share : float, default 0.125
         Of each batch, the rows that A and S are estimated on, at least 256; in (0, 1].
     curvature_share : float, default 0.25

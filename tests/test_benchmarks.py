@@ -486,9 +486,12 @@ def test_other_random_states_are_told_beside_the_table() -> None:
     runs = [*DEEP_RUNS, *others]
     assert deep_report.rows(runs) == deep_report.rows(DEEP_RUNS)
     assert deep_report.tried(runs) == deep_report.tried(DEEP_RUNS)
-    assert deep_report.other_starts(DEEP_RUNS) == []
-    (sentence,) = deep_report.other_starts(runs)
+    assert deep_report.by_random_state(DEEP_RUNS) == []
+    (sentence,) = deep_report.by_random_state(runs)
     assert "0: 0.5 / 1.5 (3 s), 1: 0.25 / 1.25 (4 s), 2: 3.5 / 4.5 (4 s)." in sentence
+    assert [line[0] for line in deep_report.rows(others)] == ["kfac"]
+    (sentence,) = deep_report.by_random_state(others)
+    assert sentence.startswith("Training / test errors of kfac")
 
 
 class FakeTrainer:
@@ -609,3 +612,18 @@ def test_deep_autoencoders_run_and_add_to_a_file(tmp_path: Path) -> None:
     assert (tmp_path / "out.png").stat().st_size > 10_000
     text = report.render({"deep-autoencoders": record})
     assert "| nesterov | learning rate" in text
+
+
+def test_deep_autoencoders_start_from_other_random_states(tmp_path: Path) -> None:
+    pytest.importorskip("matplotlib")
+    command = ("benchmarks.deep_autoencoders", "--problems", "curves", "--optimizers")
+    run(tmp_path, *command, "sgd", "kfac", "--random-states", "0", "1")
+    record = run(tmp_path, *command, "kfac", "--random-states", "1")
+    cases = record["cases"]
+    assert [(case["optimizer"], case["random_state"]) for case in cases] == [
+        ("sgd", 0), ("kfac", 0), ("sgd", 1), ("kfac", 1)
+    ]  # fmt: skip
+    starts = [case["points"][0]["train"] for case in cases]
+    assert starts[0] == starts[1] != starts[2] == starts[3]
+    text = report.render({"deep-autoencoders": record})
+    assert text.count("by random state: 0: ") == 2

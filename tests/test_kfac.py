@@ -89,6 +89,24 @@ def test_multinomial_regression_reaches_the_optimum(optimizer: Any) -> None:
     assert losses[0] == pytest.approx(losses[1], rel=1e-4)
 
 
+@pytest.mark.parametrize("rate", [1.0, 0.5, 1.5])
+@pytest.mark.parametrize("every", [1, 5])
+def test_a_damping_that_alone_makes_steps_short_falls_fast(every: int, rate: float) -> None:
+    """One weight w = 1 and (w - 2)^2, whose curvature is 2: first slowly, then by the cube."""
+    layer = pyae.Dense(1, use_bias=False)
+    optimizer = KFAC(rate, damping=1000.0, damping_every=every)
+    model = pyae.Sequential([layer], optimizer=optimizer, dtype="float64").build(1)
+    model.set_weights([np.ones((1, 1))])
+    expected = 2000.0
+    for step in range(1, 31):
+        model.fit(np.ones((1, 1)), 2 * np.ones((1, 1)), epochs=1)
+        if step <= 20:
+            expected *= 0.95 ** min(every, 2)
+        elif step % every == 0:
+            expected *= 0.95 ** (3 * every)
+        assert model._built_network().state()["scalar"] == pytest.approx(expected, rel=1e-9)
+
+
 def test_factors_are_the_blocks_of_the_gauss_newton_matrix() -> None:
     """Where all samples have the same input the product of both factors is a layer's block.
 

@@ -387,8 +387,9 @@ def test_a_state_with_negative_counts_is_refused() -> None:
 def test_a_search_that_gives_up_is_no_convergence() -> None:
     X, y = digits()
     model = classifier(optimizer=pyae.optimizers.LBFGS(max_line_search=1))
-    with pytest.warns(pyae.StallWarning, match="lbfgs found no step"):
+    with pytest.warns(pyae.StallWarning, match="lbfgs found no step") as caught:
         history = fit(model, X, y, epochs=500)
+    assert caught[0].filename == __file__
     _, gradients = model.loss_and_gradients(X, y)
     assert max(np.abs(g).max() for g in gradients) > 1e-6
     assert len(history.history["loss"]) < 500

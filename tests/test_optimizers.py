@@ -253,6 +253,9 @@ def test_fifty_updates_are_the_reference(optimizer: Any, problem: str) -> None:
     history = run.fit(model, epochs)
     network, expected = run.train_reference(model, epochs)
     assert network.optimizer.iterations == 5 * epochs
+    if optimizer.name == "kfac":
+        damping = model._built_network().state()["scalar"]
+        assert damping == pytest.approx(network.optimizer.damping, rel=1e-6)
     for actual, weights in zip(model.get_weights(), network.get_weights(), strict=True):
         assert_close(actual, weights, "training", scale=np.abs(weights).max())
     assert_close(np.array(history["loss"]), np.array(expected["loss"]), "training")

@@ -109,7 +109,8 @@ class KfacOptimizer final : public Optimizer<T> {
       const double promised = rate * (2 - rate) * model.fall;
       const double highest = loss + noise;
       double value = objective.evaluate(trial, nullptr);
-      if (due_to_adapt && promised < 0) adapt_damping((value - loss) / promised, objective.rows());
+      if (due_to_adapt && promised < 0)
+        adapt_damping((value - loss) / promised, rate, objective.rows());
       // The model was wrong: a part of the step, or in the end none.
       for (int i = 0; i < kMostShorter && !(value <= highest); ++i) {
         raise_damping();
@@ -334,13 +335,20 @@ class KfacOptimizer final : public Optimizer<T> {
   }
 
   // By how much of what the model promised the loss fell.
-  void adapt_damping(double ratio, Index rows) {
+  void adapt_damping(double ratio, double rate, Index rows) {
+    const std::int64_t step = this->state_.step;
     if (ratio > 0.75) {
       const double least = std::max(
           settings_.least_damping * mean_curvature() / static_cast<double>(rows), kLeastDamping<T>);
       const Index every = settings_.damping_every;
-      const Index more = ratio > kDamped ? kFaster * every : every;
-      const Index steps = this->state_.step < kEarly ? std::min(every, kEarlyFall) : more;
+      // The damping's share of the model's quadratic part, where the rest of the model is right.
+      const double share = (ratio - 1) * (2 - rate) / rate;
+      Index steps = every;
+      if (step < kEarly) {
+        steps = std::min(every, kEarlyFall);
+      } else if (share > kDamped && (step + 1) % every == 0) {
+        steps = kFaster * every;
+      }
       damping_ = std::max(damping_ * fall_in(steps), std::min(damping_, least));
     }
     if (!(ratio >= 0.25)) raise_damping();
@@ -354,13 +362,13 @@ class KfacOptimizer final : public Optimizer<T> {
   static constexpr double kShorter = 0.25;
   static constexpr int kMostShorter = 12;
   // In so many steps at first the damping is looked at in each, since nobody knew where to start.
-  // It falls by no more than in so many others: faster, and chance would lead the weights of deep
-  // networks to where they do worse on other data than on those of training.
+  // It falls as in so many others at most, though it rises as ever: a faster fall lets the first
+  // few batches decide which way the weights leave a plateau, and with it the error on other data.
   static constexpr std::int64_t kEarly = 20;
   static constexpr Index kEarlyFall = 2;
-  // Where the loss fell by nearly twice of what the model promised, half of which is damping, steps
-  // are short for the damping's sake alone: later it falls faster there.
-  static constexpr double kDamped = 1.75;
+  // Later it falls as in so many times the steps where its share is larger than that: it alone
+  // makes the steps short.
+  static constexpr double kDamped = 0.75;
   static constexpr Index kFaster = 3;
 
   Kfac settings_;

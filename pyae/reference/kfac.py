@@ -20,10 +20,10 @@ if TYPE_CHECKING:
     from .curvature import Curvature
     from .network import BatchLoss, Network
 
-EARLY = 20  # steps in each of which the damping is adapted: nobody knew where to start;
-EARLY_FALL = 2  # there it falls by no more than in so many others
-DAMPED = 1.75  # where the loss fell by more than so many times what the model promised, later, and
-FASTER = 3  # it is the damping that makes steps short, it falls as in so many times the steps
+EARLY = 20  # steps in each of which the damping is adapted: nobody knew where to start
+EARLY_FALL = 2  # in those it falls as in so many steps at most
+DAMPED = 0.75  # its share of the model's quadratic part from which it alone makes steps short
+FASTER = 3  # there it falls as in so many times the steps, after the first ones
 MUCH = 0.1  # of the loss: a model that promises more is looked at too
 FAR = 0.25  # a step that is longer than so much of w is looked at too
 SHORTER = 12  # times that a step may be made shorter
@@ -106,16 +106,19 @@ class KFAC(Optimizer):
         far = np.linalg.norm(change) > FAR * np.linalg.norm(w)
         adapts = far or self.iterations <= EARLY or self.iterations % self.damping_every == 0
         if adapts or -fall > MUCH * abs(batch.total):
-            factor = 0.95**self.damping_every  # section 6.5
+            every = self.damping_every
+            factor = 0.95**every  # section 6.5; falls that are slower or faster are not the paper's
             loss = network.batch_loss(X, Y, weight).total
             promised = rate * (2 - rate) * fall
             highest = batch.total + noise
             ratio = (loss - batch.total) / promised if promised < 0 else 0.5
             if adapts and ratio > 0.75:
-                every = self.damping_every
-                steps = FASTER * every if ratio > DAMPED else every
+                share = (ratio - 1) * (2 - rate) / rate
+                steps = every
                 if self.iterations <= EARLY:
                     steps = min(every, EARLY_FALL)
+                elif share > DAMPED and self.iterations % every == 0:
+                    steps = FASTER * every
                 least = self.least_damping * self._mean_curvature(network) / len(X)
                 self.damping = max(self.damping * 0.95**steps, min(self.damping, least))
             if adapts and ratio < 0.25:
