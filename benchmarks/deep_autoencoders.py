@@ -234,6 +234,8 @@ def arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     options = parser.parse_args(argv)
     if not options.budget > 0:
         parser.error("--budget must be positive")
+    if not all(0 <= state < 2**64 for state in options.random_states):
+        parser.error("--random-states must be from 0 to 2^64 - 1")
     if not 1 <= options.threads <= cores:
         parser.error(f"--threads must be from 1 to the {cores} available, got {options.threads}")
     return options
@@ -272,7 +274,10 @@ def main(argv: Sequence[str] | None = None) -> None:
                 save(output, "deep-autoencoders", description, settings, cases, notes)
     print(deep_table(cases))
     if output is not None and cases:
-        deep_report.plot(cases, output.with_suffix(".png"))
+        try:
+            deep_report.plot(cases, output.with_suffix(".png"))
+        except ImportError as error:
+            print(f"no picture: {error}")
 
 
 if __name__ == "__main__":

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import sys
 import warnings
 from typing import TYPE_CHECKING, Any
 
@@ -63,7 +64,12 @@ class History:
             self.history.setdefault(key, []).append(value)
 
 
-_CALLER_OF_FIT = 3  # stack level: the function here, Sequential.fit, who called it
+def _callers_level() -> int:
+    """Return the stack level, for a function here, of who called fit from outside."""
+    frame, level = sys._getframe(1), 1
+    while frame.f_back is not None and frame.f_globals.get("__name__", "").startswith("pyae."):
+        frame, level = frame.f_back, level + 1
+    return level
 
 
 def warn_of_divergence(result: dict[str, Any], epochs: int, optimizer: Optimizer) -> None:
@@ -78,7 +84,7 @@ def warn_of_divergence(result: dict[str, Any], epochs: int, optimizer: Optimizer
         f"{result['diverged_learning_rate']:.3g}. The weights are {kept}, and the optimizer "
         f"starts afresh; {advice}",
         DivergenceWarning,
-        stacklevel=_CALLER_OF_FIT,
+        stacklevel=_callers_level(),
     )
 
 
@@ -90,5 +96,5 @@ def warn_of_stall(history: History, epochs: int, optimizer: Optimizer) -> None:
         "have a kink there, or the features, the sample weights or the optimizer's settings an "
         "extreme scale",
         StallWarning,
-        stacklevel=_CALLER_OF_FIT,
+        stacklevel=_callers_level(),
     )

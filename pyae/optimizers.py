@@ -536,7 +536,9 @@ class NewtonCG(Optimizer):
     less is the only one that gains something. Where the mean square m of a layer's inputs is above
     1 or below 0.01, its kernel has m or 100 m times the damping, so that the scale of features does
     not matter; networks with ``tied_to`` have one damping. Conjugate gradients start from 0.95
-    times the last d, preconditioned with ``(diag G + damping)^(3/4)``.
+    times the last d, preconditioned with ``(diag G + damping)^(3/4)``. The last batch of an epoch
+    has what the others leave: choose ``batch_size`` so that it isn't small, for a step on a few
+    samples only suits them, and goes far.
 
     Losses: those that are convex in what the network puts out, which are binary cross-entropy,
     categorical cross-entropy with a last layer of softmax, Poisson, Kullback-Leibler divergence,
@@ -610,13 +612,15 @@ class KFAC(Optimizer):
     rose after all the step is made shorter.
 
     A step costs about as much as two of a first-order optimizer, and goes much further. Batches
-    should be large, 1,000 samples and more, and larger than the layers are wide. Losses and
-    penalties are those of `NewtonCG`; layers with ``tied_to`` are refused.
+    should be large, 1,000 samples and more, and larger than the layers are wide; so should the last
+    of an epoch be, which has what the others leave: a batch of a few samples makes a step that only
+    suits them. Losses and penalties are those of `NewtonCG`; layers with ``tied_to`` are refused.
 
     Parameters
     ----------
     learning_rate : float or Schedule, default 1.0
-        Multiplies the step that the model says is best; positive.
+        Multiplies the step that the model says is best; positive. From 2 on the model promises
+        nothing, and the damping stays where it is.
     damping : float, default 1.0
         What the damping starts with, in units of the curvature along the first gradient,
         ``g^T G g / g^T g`` for inputs of a usual scale; positive.

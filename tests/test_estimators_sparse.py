@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from typing import Any
 
 import numpy as np
@@ -11,8 +12,9 @@ from conftest import assert_close
 from sklearn.datasets import load_digits
 from sklearn.preprocessing import StandardScaler
 
-from pyae import Dense, Sequential, SparseAutoencoder
+from pyae import Dense, DivergenceWarning, Sequential, SparseAutoencoder
 from pyae.activations import Activation
+from pyae.optimizers import SGD
 from pyae.regularizers import L1, KLSparsity
 
 Floats = npt.NDArray[np.float64]
@@ -308,3 +310,15 @@ def test_few_units_are_active_by_default(units: int, active: int) -> None:
 def test_bad_parameters(params: dict[str, Any], error: type[Exception], message: str) -> None:
     with pytest.raises(error, match=message):
         SparseAutoencoder(**params).fit(DIGITS)
+
+
+@pytest.mark.parametrize("rate", [1e6, 1e10, 1e30])
+def test_weights_that_diverged_are_told_where_fit_was_called(rate: float) -> None:
+    X = np.random.default_rng(0).normal(size=(100, 5)).astype(np.float32)
+    model = SparseAutoencoder(4, optimizer=SGD(rate), random_state=0)
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        model.fit(X)
+    (told,) = [w for w in caught if w.category is DivergenceWarning]
+    assert told.filename == __file__
+    assert [w for w in caught if "overflow" in str(w.message)] == []

@@ -109,8 +109,9 @@ class KfacOptimizer final : public Optimizer<T> {
       const double promised = rate * (2 - rate) * model.fall;
       const double highest = loss + noise;
       double value = objective.evaluate(trial, nullptr);
-      if (due_to_adapt && promised < 0)
+      if (due_to_adapt && promised < -noise) {
         adapt_damping((value - loss) / promised, rate, objective.rows());
+      }
       // The model was wrong: a part of the step, or in the end none.
       for (int i = 0; i < kMostShorter && !(value <= highest); ++i) {
         raise_damping();

@@ -108,17 +108,20 @@ class Upkeep(Callback):
 
         The code, and so the encoder, is multiplied by what an entry is divided by. (The k largest
         of a code may become others.) The kernel of a tied decoder only gets columns of length 1.
+        Weights that diverged and are too large for it stay as they are.
         """
         weights = model.get_weights()
-        if model.layers[1].tied_to is None:
-            encoder, bias, decoder, _ = weights
-            lengths = _lengths(decoder, axis=1)
-            decoder /= lengths[:, np.newaxis]
-            encoder *= lengths
-            bias *= lengths
-        else:
-            weights[0] /= _lengths(weights[0], axis=0)
-        model.set_weights(weights)
+        with np.errstate(over="ignore", invalid="ignore"):
+            if model.layers[1].tied_to is None:
+                encoder, bias, decoder, _ = weights
+                lengths = _lengths(decoder, axis=1)
+                decoder /= lengths[:, np.newaxis]
+                encoder *= lengths
+                bias *= lengths
+            else:
+                weights[0] /= _lengths(weights[0], axis=0)
+        if all(np.isfinite(w).all() for w in weights):
+            model.set_weights(weights)
 
     def _revive(self) -> None:
         """Give dead units to badly reconstructed samples: as many as do not raise the loss.

@@ -111,7 +111,7 @@ class KFAC(Optimizer):
             loss = network.batch_loss(X, Y, weight).total
             promised = rate * (2 - rate) * fall
             highest = batch.total + noise
-            ratio = (loss - batch.total) / promised if promised < 0 else 0.5
+            ratio = (loss - batch.total) / promised if promised < -noise else 0.5
             if adapts and ratio > 0.75:
                 share = (ratio - 1) * (2 - rate) / rate
                 steps = every
