@@ -24,9 +24,14 @@ def random_state(run: Run) -> int:
     return int(run.get("random_state", 0))
 
 
+def first_state(runs: Sequence[Run]) -> int:
+    """Return the smallest random state of all."""
+    return min(map(random_state, runs), default=0)
+
+
 def of_first_state(runs: Sequence[Run]) -> list[Run]:
-    """Return the runs with the smallest random state of all."""
-    first = min(map(random_state, runs), default=0)
+    """Return the runs with that."""
+    first = first_state(runs)
     return [run for run in runs if random_state(run) == first]
 
 
@@ -109,10 +114,11 @@ def by_random_state(runs: Sequence[Run]) -> list[str]:
     """Return a sentence for each setting that was run with others than the first state."""
     best = best_runs(runs)
     goal = final_error(best[YARDSTICK]) if YARDSTICK in best else 0.0
+    first = first_state(runs)
     sentences = []
     for name, setting in dict.fromkeys((run["optimizer"], run["setting"]) for run in runs):
         own = [run for run in runs if (run["optimizer"], run["setting"]) == (name, setting)]
-        if all(run in of_first_state(runs) for run in own):
+        if all(random_state(run) == first for run in own):
             continue
         needed = [seconds_to(run, goal) for run in own]
         ends = [
