@@ -107,6 +107,16 @@ def test_a_damping_that_alone_makes_steps_short_falls_fast(every: int, rate: flo
         assert model._built_network().state()["scalar"] == pytest.approx(expected, rel=1e-9)
 
 
+def test_a_promise_below_rounding_errors_leaves_the_damping_alone() -> None:
+    X, _ = digits()
+    model = autoencoder(KFAC(1e-9))
+    dampings = []
+    for _ in range(30):
+        model.fit(X, epochs=1, batch_size=len(X))
+        dampings.append(model._built_network().state()["scalar"])
+    assert dampings == dampings[:1] * 30
+
+
 def test_factors_are_the_blocks_of_the_gauss_newton_matrix() -> None:
     """Where all samples have the same input the product of both factors is a layer's block.
 
